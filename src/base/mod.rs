@@ -1,0 +1,13 @@
+//! Words that every stage shares: names, numbers, event time, digests and the clock.
+//!
+//! Pure but for [`Clock`], which is the one door to the wall clock. May use no other module.
+
+mod clock;
+mod digest;
+mod name;
+mod time;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use digest::Digest;
+pub use name::{AgentName, InvalidAgentName, VersionNumber};
+pub use time::EventTime;

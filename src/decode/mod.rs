@@ -1,0 +1,15 @@
+//! Stage 2: bytes of any input format become [`Trace`]s, or a named reason why not; a trace becomes
+//! the bounded [`Run`] that the rest of the pipeline works on.
+//!
+//! Pure: no I/O, no clock; the time of arrival comes in with the record. Input is hostile: nothing
+//! here may panic, recurse without a bound or keep more than the bounds in [`limits`].
+
+mod reject;
+mod run;
+mod trace;
+
+pub mod limits;
+
+pub use reject::{Reason, Reject};
+pub use run::{Reasoning, Run, ToolUse, Transition};
+pub use trace::{LlmCall, Outcome, Step, Thought, Tokens, ToolCall, Trace};

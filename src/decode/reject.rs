@@ -1,0 +1,87 @@
+//! The named reasons for which a record is a dead letter.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a record could not become a trace. The snake-case name is a metric label and is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not valid JSON, or nested too deeply.
+    MalformedJson,
+    /// Not UTF-8.
+    InvalidUtf8,
+    /// JSON, but of no known format.
+    UnknownFormat,
+    /// A field is missing, or has a wrong type or an impossible value.
+    InvalidField,
+    /// No agent is named, and none was given.
+    MissingAgent,
+    /// The agent's name is not allowed.
+    InvalidAgent,
+    /// No trace id, or one that is too long.
+    InvalidTraceId,
+    /// A time before 2015.
+    TimeTooOld,
+    /// A time more than a day after arrival.
+    TimeInFuture,
+    /// The run ends before it starts.
+    EndBeforeStart,
+    /// A number is not finite.
+    NotFinite,
+    /// The record is larger than is read.
+    RecordTooLarge,
+    /// The run has more steps than are read.
+    TooManySteps,
+    /// A command that does not parse, or that asks for what does not exist.
+    InvalidCommand,
+}
+
+impl Reason {
+    /// The stable name, e.g. `malformed_json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::UnknownFormat => "unknown_format",
+            Self::InvalidField => "invalid_field",
+            Self::MissingAgent => "missing_agent",
+            Self::InvalidAgent => "invalid_agent",
+            Self::InvalidTraceId => "invalid_trace_id",
+            Self::TimeTooOld => "time_too_old",
+            Self::TimeInFuture => "time_in_future",
+            Self::EndBeforeStart => "end_before_start",
+            Self::NotFinite => "not_finite",
+            Self::RecordTooLarge => "record_too_large",
+            Self::TooManySteps => "too_many_steps",
+            Self::InvalidCommand => "invalid_command",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal: the reason, and what a person needs to mend the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason}: {detail}")]
+pub struct Reject {
+    /// The named reason.
+    pub reason: Reason,
+    /// What exactly was wrong, at most a few hundred characters, with no control characters.
+    pub detail: String,
+}
+
+impl Reject {
+    /// A refusal for `reason`; `detail` is cut to 300 characters and stripped of control characters,
+    /// as it may quote hostile input.
+    pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
+        let detail = detail.to_string();
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        Self { reason, detail: detail.chars().take(300).map(clean).collect() }
+    }
+}

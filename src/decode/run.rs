@@ -1,0 +1,101 @@
+//! A trace boiled down to what windows need, of bounded size: this is what `agent-events` carries.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Tokens;
+use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::decode::Outcome;
+
+/// One run, bounded: at most [`limits`](super::limits) of everything, a few KB in all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The agent that ran.
+    pub agent: AgentName,
+    /// The run's id.
+    pub trace_id: String,
+    /// The session it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The version it says it ran under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionNumber>,
+    /// When it started.
+    pub start: EventTime,
+    /// When it ended.
+    pub end: EventTime,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Tool calls in all, of named tools and of those beyond the bound.
+    pub attempts: u32,
+    /// LLM/tool rounds: what `max_step` limits.
+    pub rounds: u32,
+    /// Times the whole run was tried again.
+    pub retries: u32,
+    /// Tokens over the whole run.
+    pub tokens: Tokens,
+    /// The tools used, in order of first use.
+    pub tools: Vec<ToolUse>,
+    /// Which tool followed which, with counts; indices into `tools`.
+    pub transitions: Vec<Transition>,
+    /// The longest row of identical calls (same tool, same arguments), at least 1 if there was a call.
+    pub longest_repeat: u32,
+    /// The tool of that longest row, as an index into `tools`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated_tool: Option<u16>,
+    /// What the thoughts showed.
+    pub reasoning: BTreeSet<Reasoning>,
+    /// The error it ended with or met last, with names, numbers and ids replaced by placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Task, last steps and result in a few lines, for people and for the optimizer.
+    pub excerpt: String,
+}
+
+/// How a run used one tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolUse {
+    /// The tool's name.
+    pub name: String,
+    /// Calls.
+    pub calls: u32,
+    /// Calls that failed.
+    pub errors: u32,
+    /// Milliseconds spent in it, where known.
+    pub millis: u64,
+}
+
+/// One tool followed another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Index of the earlier tool.
+    pub from: u16,
+    /// Index of the later tool.
+    pub to: u16,
+    /// How often.
+    pub count: u32,
+}
+
+/// Marks of reasoning that a run's thoughts carry, found by plain words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// It laid out steps before acting.
+    Plan,
+    /// It named a possible cause.
+    Hypothesis,
+    /// It checked that an action had taken effect.
+    Verify,
+    /// It changed its mind.
+    Backtrack,
+    /// It said it was unsure.
+    Uncertain,
+}
+
+impl Run {
+    /// The run's length in seconds.
+    pub fn latency(&self) -> f64 {
+        self.end.secs_since(self.start)
+    }
+}

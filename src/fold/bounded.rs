@@ -1,0 +1,83 @@
+//! A map of bounded size whose merge is exactly associative and commutative.
+//!
+//! It keeps the `CAP` keys with the smallest digests (a bottom-k sample). A key that is kept after a
+//! merge was kept in every part that ever saw it, so kept counts are exact whatever the order. A
+//! top-k by count would keep the more telling keys, but what it keeps depends on the order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Digest;
+
+/// At most `CAP` entries by name; see the module's page for which.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounded<V, const CAP: usize> {
+    entries: BTreeMap<String, V>,
+    /// Whether a key was ever refused or dropped: if so, absence of a key proves nothing.
+    overflowed: bool,
+}
+
+impl<V, const CAP: usize> Default for Bounded<V, CAP> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), overflowed: false }
+    }
+}
+
+impl<V: Default, const CAP: usize> Bounded<V, CAP> {
+    /// The value of `key`, made if absent; `None` if the bound leaves no room for this key.
+    pub fn entry(&mut self, key: &str) -> Option<&mut V> {
+        if !self.entries.contains_key(key) {
+            self.entries.insert(key.to_owned(), V::default());
+            self.shrink();
+        }
+        self.entries.get_mut(key)
+    }
+
+    /// Adds `other`'s entries, joining the values of keys that both hold with `join`.
+    pub fn merge(&mut self, other: &Self, mut join: impl FnMut(&mut V, &V)) {
+        for (key, value) in &other.entries {
+            join(self.entries.entry(key.clone()).or_default(), value);
+        }
+        self.overflowed |= other.overflowed;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.entries.len() > CAP {
+            self.overflowed = true;
+            let rank = |key: &String| Digest::of(key.as_bytes());
+            let Some(last) = self.entries.keys().max_by_key(|key| rank(key)).cloned() else {
+                return;
+            };
+            self.entries.remove(&last);
+        }
+    }
+}
+
+impl<V, const CAP: usize> Bounded<V, CAP> {
+    /// The entries by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The value of `key`, if kept.
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    /// How many keys are kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether some key was left out for want of room.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+}

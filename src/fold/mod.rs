@@ -1,0 +1,18 @@
+//! Stage 3: runs fold into event-time panes of mergeable aggregates; a window is a merge of panes.
+//!
+//! Pure. Merging is associative and commutative, exactly: sums are integers, samples are chosen by
+//! hash or by a total order, never by arrival. An aggregate's size is bounded whatever comes in.
+
+mod aggregate;
+mod bounded;
+mod reward;
+mod sketch;
+mod windows;
+
+pub use aggregate::{
+    Aggregate, Counts, Exemplar, Exemplars, Limits, Split, ToolStats, TransitionStats,
+};
+pub use bounded::Bounded;
+pub use reward::{Reward, RewardSpec};
+pub use sketch::Sketch;
+pub use windows::{Folded, WindowKind, WindowSpec, Windows};

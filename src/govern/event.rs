@@ -1,0 +1,137 @@
+//! What goes into the machine and what comes out of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Content, Proposal, Request, Version, VersionRecord};
+use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::decode::Run;
+
+/// A record on `agent-events`: everything that concerns one agent comes in one order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The agent.
+    pub agent: AgentName,
+    /// When the record behind it arrived. The machine's only clock besides the runs' own times.
+    pub at: EventTime,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The agent ran.
+    Run(Run),
+    /// Somebody gave an order.
+    Command(Command),
+    /// The optimizer answered.
+    Proposal(Proposal),
+}
+
+/// An order, as a record on `prompt-commands`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// The agent it is for.
+    pub agent: AgentName,
+    /// Who gives it, for the record.
+    pub by: String,
+    /// What is ordered.
+    #[serde(flatten)]
+    pub kind: CommandKind,
+}
+
+/// What can be ordered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Make a candidate the active version.
+    Approve {
+        /// Which.
+        version: VersionNumber,
+    },
+    /// Refuse a candidate.
+    Reject {
+        /// Which.
+        version: VersionNumber,
+        /// Why.
+        reason: String,
+    },
+    /// Make an earlier version the active one again.
+    Rollback {
+        /// Which; the one active before this one if not given.
+        #[serde(default)]
+        to: Option<VersionNumber>,
+        /// Prompts or config alone, as a new version; both if not given.
+        #[serde(default)]
+        only: Option<Half>,
+        /// Why.
+        reason: String,
+    },
+    /// Ask for no more optimizations.
+    Pause,
+    /// Ask again.
+    Resume,
+    /// Take what a person wrote in the config repo as the next version and the new baseline.
+    Adopt {
+        /// What they wrote.
+        content: Content,
+        /// Where from, e.g. a commit.
+        source: String,
+    },
+}
+
+/// Half of a version's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Half {
+    /// The prompts.
+    Prompts,
+    /// The config.
+    Config,
+}
+
+/// What must leave the machine, each on its topic. Its own state it simply changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// To `optimization-requests`.
+    Request(Box<Request>),
+    /// To `prompt-versions`.
+    Version(Box<VersionRecord>),
+    /// To `prompt-updates`.
+    Update(Box<PromptUpdate>),
+    /// To `decisions`.
+    Decision(Decision),
+}
+
+/// A record on `prompt-updates`: what the agent should run now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromptUpdate {
+    /// The agent.
+    pub agent: AgentName,
+    /// The revision that made it so; see [`VersionRecord::revision`].
+    pub revision: u64,
+    /// The version to run.
+    pub active: Version,
+    /// A version that waits for approval, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<VersionNumber>,
+    /// Since when.
+    pub at: EventTime,
+}
+
+/// A record on `decisions`: what the machine decided and the numbers behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The agent.
+    pub agent: AgentName,
+    /// What was decided, a stable snake-case name, e.g. `proposal_refused`.
+    pub decision: String,
+    /// The version it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionNumber>,
+    /// Why, for people, with the numbers.
+    pub reason: String,
+    /// When.
+    pub at: EventTime,
+}

@@ -1,0 +1,28 @@
+//! Stage 4: one agent's state machine. `Agent::apply` takes one event and returns what must leave.
+//!
+//! Pure: no I/O, no clock, no unseeded randomness; time and seeds come in with the record. The same
+//! events and the same [`Policy`] give the same state and the same effects, so a log is a test.
+//! Content, edits, the guard and the messages that go round through the log are defined here too,
+//! since the machine is what accepts or refuses them.
+
+mod content;
+mod edit;
+mod event;
+mod guard;
+mod guidance;
+mod placeholders;
+mod policy;
+mod proposal;
+mod request;
+mod version;
+
+pub use content::Content;
+pub use edit::{Edit, EditError, Proposed, apply_edits};
+pub use event::{Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate};
+pub use guard::{GuardRules, Tunable, Violation, check};
+pub use guidance::{Bullet, Guidance};
+pub use placeholders::Placeholders;
+pub use policy::{Policy, Rollout};
+pub use proposal::{Answer, LlmReport, Part, Proposal};
+pub use request::{Past, Request, RequestId};
+pub use version::{Author, Reason, State, Version, VersionRecord};
