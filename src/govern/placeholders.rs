@@ -166,7 +166,7 @@ mod tests {
         check("Hi {name}", "Hi {name} }", false);
         check("Hi {name}", "Hi {name} {", false);
         check("Hi {name}", "Hi {name}, write {{}}", false);
-        check("Use {{ city }}", "Use {{city}} now", true);
+        check("Use {{ city }}", "Use {{ city }} now", true);
         check("Use {{ city }}", "Use it", false);
         check("Cost: ${sum}", "Cost: ${total}", false);
         check("{% if a %}x{% endif %}", "{% if a %}x", false);
