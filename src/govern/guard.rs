@@ -346,7 +346,7 @@ mod tests {
         check(Edit::AddBullet { text: "Check the events first.".to_owned() }, "");
         check(set("max_step", json!(25)), "");
         check(set("max_step", json!(31)), "more than a step");
-        check(set("max_step", json!(4)), "more than a step of 10");
+        check(set("max_step", json!(4)), "outside 5 to 60");
         check(set("max_step", json!(20.5)), "whole number");
         check(set("max_step", json!("25")), "not a number");
         check(set("max_step", json!(20)), "identical");
