@@ -212,7 +212,7 @@ impl Aggregate {
         let Some(reward) = spec.reward(run) else { return };
         let success = run.outcome == Outcome::Success;
 
-        self.reward = add_rewards(self.reward, reward);
+        self.reward.add(reward);
         let millis = u64::try_from(run.end.millis_since(run.start)).unwrap_or_default();
         self.latency.add(millis);
         self.attempts.add(u64::from(run.attempts));
@@ -273,7 +273,7 @@ impl Aggregate {
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(other.counts);
         self.attributed += other.attributed;
-        self.reward = add_rewards(self.reward, other.reward);
+        self.reward.add(other.reward);
         self.latency.merge(&other.latency);
         self.latency_of_successes.merge(&other.latency_of_successes);
         self.attempts.merge(&other.attempts);
@@ -306,10 +306,8 @@ impl Aggregate {
     }
 
     /// Mean reward in [0, 1] of runs with a known outcome; `None` without any.
-    #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
     pub fn mean_reward(&self) -> Option<f64> {
-        let known = self.counts.known();
-        (known > 0).then(|| self.reward.total() as f64 / (known as f64 * Reward::ONE as f64))
+        self.reward.mean(self.counts.known())
     }
 
     /// Successes and failures among runs that did not use `tool`.
@@ -352,15 +350,6 @@ impl Exemplars {
 fn keep_top(list: &mut Vec<Exemplar>) {
     list.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| a.trace_id.cmp(&b.trace_id)));
     list.truncate(MAX_EXEMPLARS);
-}
-
-fn add_rewards(a: Reward, b: Reward) -> Reward {
-    Reward {
-        success: a.success + b.success,
-        latency: a.latency + b.latency,
-        attempts: a.attempts + b.attempts,
-        tokens: a.tokens + b.tokens,
-    }
 }
 
 fn add_tokens(a: Tokens, b: Tokens) -> Tokens {

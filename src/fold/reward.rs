@@ -67,6 +67,20 @@ impl Reward {
     pub fn total(self) -> i64 {
         self.success + self.latency + self.attempts + self.tokens
     }
+
+    /// Adds `other` to a sum of rewards.
+    pub fn add(&mut self, other: Self) {
+        self.success += other.success;
+        self.latency += other.latency;
+        self.attempts += other.attempts;
+        self.tokens += other.tokens;
+    }
+
+    /// Of a sum over `runs` runs, the mean in [0, 1]; `None` without runs.
+    #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
+    pub fn mean(self, runs: u64) -> Option<f64> {
+        (runs > 0).then(|| self.total() as f64 / (runs as f64 * Self::ONE as f64))
+    }
 }
 
 impl RewardSpec {

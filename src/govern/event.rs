@@ -68,6 +68,8 @@ pub enum CommandKind {
         /// Why.
         reason: String,
     },
+    /// Ask for an optimization now, cooldown and pause notwithstanding.
+    Optimize,
     /// Ask for no more optimizations.
     Pause,
     /// Ask again.

@@ -1,21 +1,26 @@
-//! Stage 4: one agent's state machine. `Agent::apply` takes one event and returns what must leave.
+//! Stage 4: one agent's state machine. [`Agent::apply`] takes one event and returns what must leave.
 //!
 //! Pure: no I/O, no clock, no unseeded randomness; time and seeds come in with the record. The same
 //! events and the same [`Policy`] give the same state and the same effects, so a log is a test.
 //! Content, edits, the guard and the messages that go round through the log are defined here too,
 //! since the machine is what accepts or refuses them.
 
+mod agent;
 mod content;
 mod edit;
 mod event;
 mod guard;
 mod guidance;
+mod ledger;
 mod placeholders;
 mod policy;
 mod proposal;
 mod request;
+mod seen;
 mod version;
+mod view;
 
+pub use agent::{Agent, Tally};
 pub use content::Content;
 pub use edit::{Edit, EditError, Proposed, apply_edits};
 pub use event::{Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate};
@@ -26,3 +31,4 @@ pub use policy::{Policy, Rollout};
 pub use proposal::{Answer, LlmReport, Part, Proposal};
 pub use request::{Past, Request, RequestId};
 pub use version::{Author, Reason, State, Version, VersionRecord};
+pub use view::{AgentView, Figures, VersionView};

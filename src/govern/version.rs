@@ -99,6 +99,14 @@ impl State {
             Self::RolledBack { .. } => "rolled_back",
         }
     }
+
+    /// Why it stands there, where there is a reason.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { reason } | Self::RolledBack { reason } => Some(reason),
+            Self::Candidate | Self::Active | Self::Superseded => None,
+        }
+    }
 }
 
 /// A record on `prompt-versions`: a version and where it stands. Keyed by agent/version, so that a

@@ -1,0 +1,454 @@
+//! The state machine of one agent. Windows, versions and requests meet here.
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Draft, Ledger};
+use super::seen::Seen;
+use super::{
+    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Half, Policy,
+    Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord, apply_edits,
+    check,
+};
+use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::decode::Run;
+use crate::fold::{Aggregate, Folded, Limits, Windows};
+
+/// One agent: everything that is known of it and everything that may be done to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    pub(super) name: AgentName,
+    pub(super) ledger: Ledger,
+    pub(super) windows: Windows,
+    pub(super) tally: Tally,
+    pub(super) paused: bool,
+    /// The request that waits for its proposal.
+    pub(super) asked: Option<RequestId>,
+    seen: Seen,
+    requests: u64,
+    /// The watermark at the last request.
+    last_request: Option<EventTime>,
+    /// Runs with known outcome under the active version since the last request.
+    fresh: u64,
+}
+
+/// What became of the runs of one agent. Every run is in exactly one of the first four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// In a window.
+    pub windowed: u64,
+    /// Sent before, and not counted again.
+    pub duplicate: u64,
+    /// After their pane had closed.
+    pub late: u64,
+    /// Naming a version that does not exist.
+    pub unknown_version: u64,
+    /// Of the windowed, those that named no version and were booked by their start.
+    pub attributed: u64,
+}
+
+/// Who orders something, why and when.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    by: &'a str,
+    reason: &'a str,
+    at: EventTime,
+}
+
+/// Stands for "no version": runs of an agent that the config repo does not know.
+const UNVERSIONED: VersionNumber = VersionNumber(0);
+
+impl Agent {
+    /// An agent of which nothing is known yet.
+    pub fn new(name: AgentName) -> Self {
+        Self {
+            name,
+            ledger: Ledger::default(),
+            windows: Windows::default(),
+            tally: Tally::default(),
+            paused: false,
+            asked: None,
+            seen: Seen::default(),
+            requests: 0,
+            last_request: None,
+            fresh: 0,
+        }
+    }
+
+    /// Gives a deserialized agent its versions' contents back, from `prompt-versions`.
+    ///
+    /// # Errors
+    /// The numbers of the versions whose content is missing.
+    pub fn restore(
+        mut self,
+        versions: impl IntoIterator<Item = Version>,
+    ) -> Result<Self, Vec<VersionNumber>> {
+        self.ledger.restore(versions);
+        let missing = self.ledger.missing();
+        if missing.is_empty() { Ok(self) } else { Err(missing) }
+    }
+
+    /// An agent of which a config repo remembers the versions, where no log does.
+    pub fn recalled(name: AgentName, records: impl IntoIterator<Item = VersionRecord>) -> Self {
+        let mut agent = Self::new(name);
+        for record in records {
+            agent.ledger.recall(record);
+        }
+        agent
+    }
+
+    /// The agent's name.
+    pub fn name(&self) -> &AgentName {
+        &self.name
+    }
+
+    /// Takes one event and returns what must leave. The only way the agent changes.
+    pub fn apply(&mut self, event: &Event, policy: &Policy) -> Vec<Effect> {
+        match &event.body {
+            EventBody::Run(run) => self.on_run(run, policy, event.at),
+            EventBody::Command(command) => self.on_command(command, policy, event.at),
+            EventBody::Proposal(proposal) => self.on_proposal(proposal, policy, event.at),
+        }
+    }
+
+    fn on_run(&mut self, run: &Run, policy: &Policy, at: EventTime) -> Vec<Effect> {
+        if !self.seen.insert(&run.trace_id) {
+            self.tally.duplicate += 1;
+            return Vec::new();
+        }
+        let booked = run.version.or_else(|| self.ledger.active_at(run.start));
+        let version = booked.unwrap_or(UNVERSIONED);
+        let held = self.ledger.get(version).map(|(version, _)| version.clone());
+        if held.is_none() && run.version.is_some() {
+            self.tally.unknown_version += 1;
+            return Vec::new();
+        }
+        let attributed = run.version.is_none() && held.is_some();
+        let limits = held.map_or(Limits::default(), |held| policy.limits(&held.content));
+        let add = (&policy.reward, limits, attributed);
+        if self.windows.fold(&policy.windows, version, run, add) == Folded::Late {
+            self.tally.late += 1;
+            return Vec::new();
+        }
+        self.tally.windowed += 1;
+        self.tally.attributed += u64::from(attributed);
+        let reward = policy.reward.reward(run);
+        self.ledger.count(version, run.outcome, reward.unwrap_or_default());
+
+        let Some(active) = self.ledger.active() else {
+            let first = self.tally.windowed == 1;
+            let missing = "no config files in the repo: runs are counted, nothing is optimized";
+            return if first {
+                vec![self.decision("not_in_repo", None, missing, at)]
+            } else {
+                vec![]
+            };
+        };
+        if active.number != version || reward.is_none() {
+            return Vec::new();
+        }
+        self.fresh += 1;
+        let due = self
+            .windows
+            .watermark()
+            .zip(self.last_request)
+            .is_none_or(|(now, last)| now.millis_since(last) >= policy.cooldown);
+        if self.paused || !due || self.fresh < policy.min_traces {
+            return Vec::new();
+        }
+        self.ask(policy, run.end, at).unwrap_or_default()
+    }
+
+    /// Asks for an optimization of the window at `end`, if it holds enough and nothing is under way.
+    fn ask(
+        &mut self,
+        policy: &Policy,
+        end: EventTime,
+        at: EventTime,
+    ) -> Result<Vec<Effect>, String> {
+        let Some(active) = self.ledger.active().cloned() else {
+            return Err("the agent has no version yet".to_owned());
+        };
+        if let Some(open) = &self.asked {
+            return Err(format!("request {open} is not answered yet"));
+        }
+        if let Some(candidate) = self.ledger.candidate() {
+            return Err(format!("candidate {candidate} is not decided yet"));
+        }
+        let counts = self.windows.counts(&policy.windows, active.number, end);
+        if counts.known() < policy.min_traces {
+            return Err(format!(
+                "the window holds {} runs with known outcome, {} are needed ({} aborted, {} unlabelled)",
+                counts.known(),
+                policy.min_traces,
+                counts.aborted,
+                counts.unknown
+            ));
+        }
+        self.requests += 1;
+        let id = RequestId { agent: self.name.clone(), number: self.requests };
+        self.asked = Some(id.clone());
+        self.last_request = self.windows.watermark();
+        self.fresh = 0;
+        Ok(vec![Effect::Request(Box::new(Request {
+            id,
+            parent: active.number,
+            content: active.content.clone(),
+            window: self.windows.window(&policy.windows, active.number, end),
+            policy: policy.clone(),
+            history: self.ledger.history(),
+            at,
+        }))])
+    }
+
+    fn on_proposal(&mut self, proposal: &Proposal, policy: &Policy, at: EventTime) -> Vec<Effect> {
+        if self.asked.as_ref() != Some(&proposal.request) {
+            let why = format!("{} is not open: answered before, or never asked", proposal.request);
+            return vec![self.decision("proposal_refused", None, why, at)];
+        }
+        self.asked = None;
+        match self.draft(proposal, policy) {
+            Ok(draft) => self.introduce(draft, policy.rollout, at),
+            Err((decision, why)) => vec![self.decision(decision, None, why, at)],
+        }
+    }
+
+    /// The version that `proposal` asks for, or the decision not to make it and why.
+    fn draft(&self, proposal: &Proposal, policy: &Policy) -> Result<Draft, (&'static str, String)> {
+        let refused = |why: String| ("proposal_refused", why);
+        let parent = self.ledger.active().filter(|active| active.number == proposal.parent);
+        let Some(parent) = parent else {
+            let why = format!("made from {}, which is no longer active", proposal.parent);
+            return Err(refused(why));
+        };
+        if self.paused {
+            return Err(refused("the agent is paused".to_owned()));
+        }
+        let proposed: Vec<_> =
+            proposal.prompt.answer.edits().iter().chain(proposal.config.answer.edits()).collect();
+        if proposed.is_empty() {
+            return Err(("no_change", no_change(proposal)));
+        }
+        let edits = proposed.iter().map(|proposed| &proposed.edit);
+        let content = apply_edits(&parent.content, &policy.guidance_key, edits)
+            .map_err(|problem| refused(problem.to_string()))?;
+        let tried = self.ledger.tried();
+        check(&parent.content, &content, &policy.guard, &policy.guidance_key, &tried).map_err(
+            |violations| {
+                let texts: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                refused(texts.join("; "))
+            },
+        )?;
+        let by_prompt = !proposal.prompt.answer.edits().is_empty();
+        let part = if by_prompt { &proposal.prompt } else { &proposal.config };
+        let window = self.windows.held(parent.number);
+        Ok(Draft {
+            parent: Some(parent.number),
+            content,
+            author: part.author.clone(),
+            reasons: proposed.iter().map(|proposed| proposed.reason(&parent.content)).collect(),
+            evidence: evidence(parent.number, &window),
+        })
+    }
+
+    /// Takes a machine-made version in, as the rollout says.
+    fn introduce(&mut self, draft: Draft, rollout: Rollout, at: EventTime) -> Vec<Effect> {
+        let why = draft.evidence.clone();
+        let number = self.ledger.add(&self.name, draft, at);
+        match rollout {
+            Rollout::Immediate => {
+                let mut effects = self.activate(number, State::Superseded, at);
+                effects.push(self.decision("activated", Some(number), why, at));
+                effects
+            }
+            Rollout::Manual => {
+                let mut effects = self.ledger.set(number, State::Candidate, at);
+                effects.extend(self.ledger.update(at));
+                let why = format!("{why}; waits for approval");
+                effects.push(self.decision("candidate", Some(number), why, at));
+                effects
+            }
+        }
+    }
+
+    /// Makes `number` active and rejects the candidates that were made from another version.
+    fn activate(&mut self, number: VersionNumber, old: State, at: EventTime) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(stale) = self.ledger.candidate().filter(|waiting| *waiting != number) {
+            let reason = format!("its baseline changed: {number} became active");
+            effects.extend(self.ledger.set(stale, State::Rejected { reason: reason.clone() }, at));
+            effects.push(self.decision("rejected", Some(stale), reason, at));
+        }
+        effects.extend(self.ledger.activate(number, old, at));
+        self.fresh = 0;
+        effects
+    }
+
+    fn on_command(&mut self, command: &Command, policy: &Policy, at: EventTime) -> Vec<Effect> {
+        let by = command.by.as_str();
+        let order = |reason| Order { by, reason, at };
+        let result = match &command.kind {
+            CommandKind::Approve { version } => self.approve(*version, order("")),
+            CommandKind::Reject { version, reason } => self.reject(*version, order(reason)),
+            CommandKind::Rollback { to, only, reason } => match only {
+                None => self.roll_back(*to, order(reason)),
+                Some(half) => self.roll_back_half(*to, *half, order(reason)),
+            },
+            CommandKind::Pause | CommandKind::Resume => {
+                self.paused = command.kind == CommandKind::Pause;
+                let name = if self.paused { "paused" } else { "resumed" };
+                Ok(vec![self.decision(name, None, format!("by {by}"), at)])
+            }
+            CommandKind::Optimize => {
+                self.ask(policy, self.windows.watermark().unwrap_or_default(), at)
+            }
+            CommandKind::Adopt { content, source } => Ok(self.adopt(content, source, by, at)),
+        };
+        result.unwrap_or_else(|why| vec![self.decision("command_refused", None, why, at)])
+    }
+
+    fn waiting(&self, number: VersionNumber) -> Result<(), String> {
+        match self.ledger.get(number) {
+            Some((_, entry)) if entry.state == State::Candidate => Ok(()),
+            Some((_, entry)) => Err(format!("{number} is {}, not a candidate", entry.state.name())),
+            None => Err(format!("there is no {number}")),
+        }
+    }
+
+    fn approve(&mut self, number: VersionNumber, order: Order<'_>) -> Result<Vec<Effect>, String> {
+        let Order { by, at, .. } = order;
+        self.waiting(number)?;
+        let mut effects = self.activate(number, State::Superseded, at);
+        effects.push(self.decision("approved", Some(number), format!("by {by}"), at));
+        Ok(effects)
+    }
+
+    fn reject(&mut self, number: VersionNumber, order: Order<'_>) -> Result<Vec<Effect>, String> {
+        let Order { by, reason, at } = order;
+        self.waiting(number)?;
+        let reason = format!("by {by}: {reason}");
+        let mut effects = self.ledger.set(number, State::Rejected { reason: reason.clone() }, at);
+        effects.extend(self.ledger.update(at));
+        effects.push(self.decision("rejected", Some(number), reason, at));
+        Ok(effects)
+    }
+
+    /// The version to go back to: `to`, or the one active before. It must have been active once.
+    fn earlier(&self, to: Option<VersionNumber>) -> Result<std::sync::Arc<Version>, String> {
+        let Some(number) = to.or_else(|| self.ledger.previous()) else {
+            return Err("there is no earlier version to go back to".to_owned());
+        };
+        match self.ledger.get(number) {
+            Some((version, entry)) => match entry.state {
+                State::Superseded | State::RolledBack { .. } => Ok(version.clone()),
+                State::Active => Err(format!("{number} is active already")),
+                State::Candidate | State::Rejected { .. } => {
+                    Err(format!("{number} is {} and was never active", entry.state.name()))
+                }
+            },
+            None => Err(format!("there is no {number}")),
+        }
+    }
+
+    fn roll_back(
+        &mut self,
+        to: Option<VersionNumber>,
+        order: Order<'_>,
+    ) -> Result<Vec<Effect>, String> {
+        let Order { by, reason, at } = order;
+        let target = self.earlier(to)?.number;
+        let reason = format!("by {by}: {reason}");
+        let mut effects = self.activate(target, State::RolledBack { reason: reason.clone() }, at);
+        effects.push(self.decision("rolled_back", Some(target), reason, at));
+        Ok(effects)
+    }
+
+    fn roll_back_half(
+        &mut self,
+        to: Option<VersionNumber>,
+        half: Half,
+        order: Order<'_>,
+    ) -> Result<Vec<Effect>, String> {
+        let Order { by, reason, at } = order;
+        let target = self.earlier(to)?;
+        let Some(active) = self.ledger.active().cloned() else {
+            return Err("the agent has no version yet".to_owned());
+        };
+        let mut content = active.content.clone();
+        let name = match half {
+            Half::Prompts => {
+                content.prompts.clone_from(&target.content.prompts);
+                "prompts"
+            }
+            Half::Config => {
+                content.config.clone_from(&target.content.config);
+                "config"
+            }
+        };
+        if content == active.content {
+            return Err(format!("{}'s {name} are what runs already", target.number));
+        }
+        let change = format!("take the {name} of {} again", target.number);
+        let draft = Draft {
+            parent: Some(active.number),
+            content,
+            author: Author::Human { name: by.to_owned() },
+            reasons: vec![Reason { change, why: reason.to_owned() }],
+            evidence: String::new(),
+        };
+        let number = self.ledger.add(&self.name, draft, at);
+        let reason = format!("{name} alone, by {by}: {reason}");
+        let mut effects = self.activate(number, State::RolledBack { reason: reason.clone() }, at);
+        effects.push(self.decision("rolled_back", Some(number), reason, at));
+        Ok(effects)
+    }
+
+    fn adopt(&mut self, content: &Content, source: &str, by: &str, at: EventTime) -> Vec<Effect> {
+        let active = self.ledger.active().cloned();
+        if active.as_ref().is_some_and(|active| active.content == *content) {
+            return Vec::new();
+        }
+        let change = if active.is_some() { "edit in the config repo" } else { "baseline" };
+        let draft = Draft {
+            parent: active.map(|active| active.number),
+            content: content.clone(),
+            author: Author::Human { name: by.to_owned() },
+            reasons: vec![Reason { change: change.to_owned(), why: source.to_owned() }],
+            evidence: String::new(),
+        };
+        let number = self.ledger.add(&self.name, draft, at);
+        let mut effects = self.activate(number, State::Superseded, at);
+        effects.push(self.decision("adopted", Some(number), format!("{change}: {source}"), at));
+        effects
+    }
+
+    fn decision(
+        &self,
+        decision: &str,
+        version: Option<VersionNumber>,
+        reason: impl Into<String>,
+        at: EventTime,
+    ) -> Effect {
+        let (decision, reason) = (decision.to_owned(), reason.into());
+        Effect::Decision(Decision { agent: self.name.clone(), decision, version, reason, at })
+    }
+}
+
+fn evidence(number: VersionNumber, window: &Aggregate) -> String {
+    let percent =
+        |share: Option<f64>| share.map_or("?".to_owned(), |s| format!("{:.1} %", s * 100.0));
+    format!(
+        "{} runs of {number} with known outcome, {} successful, mean reward {}",
+        window.counts.known(),
+        percent(window.counts.success_rate()),
+        window.mean_reward().map_or("?".to_owned(), |reward| format!("{reward:.3}")),
+    )
+}
+
+fn no_change(proposal: &Proposal) -> String {
+    let parts = [("prompts", &proposal.prompt), ("config", &proposal.config)];
+    let reasons = parts.iter().filter_map(|(name, part)| match &part.answer {
+        super::Answer::NoChange { reason } => Some(format!("{name}: {reason}")),
+        super::Answer::Edits { .. } => None,
+    });
+    reasons.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,134 @@
+//! What people and dashboards see of an agent: derived, never stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agent, Tally};
+use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::fold::{Aggregate, Counts};
+
+/// An agent at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Its name.
+    pub agent: AgentName,
+    /// Whether optimization is paused.
+    pub paused: bool,
+    /// The version it should run; none while the config repo does not know the agent.
+    pub active: Option<VersionNumber>,
+    /// The version that waits for approval.
+    pub candidate: Option<VersionNumber>,
+    /// The request that the optimizer works on, e.g. `mitigation#3`.
+    pub optimizing: Option<String>,
+    /// Counts the changes of its versions.
+    pub revision: u64,
+    /// The latest end of a run.
+    pub watermark: Option<EventTime>,
+    /// What became of its runs.
+    pub runs: Tally,
+    /// What is held of the active version's runs.
+    pub recent: Figures,
+    /// Its versions, oldest first.
+    pub versions: Vec<VersionView>,
+}
+
+/// A version at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VersionView {
+    /// Its number.
+    pub version: VersionNumber,
+    /// Where it stands, e.g. `superseded`.
+    pub state: String,
+    /// Why it stands there, where there is a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// The version it was made from.
+    pub parent: Option<VersionNumber>,
+    /// Who made it.
+    pub author: String,
+    /// When.
+    pub created: EventTime,
+    /// Digest of its content.
+    pub digest: String,
+    /// What it changed.
+    pub changes: Vec<String>,
+    /// On what evidence.
+    pub evidence: String,
+    /// Runs under it, over its whole life.
+    pub runs: Counts,
+    /// Share of successes among runs with known outcome.
+    pub success_rate: Option<f64>,
+    /// Their mean reward in [0, 1].
+    pub mean_reward: Option<f64>,
+}
+
+/// A window in figures.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Figures {
+    /// Runs by outcome.
+    pub runs: Counts,
+    /// Share of successes among runs with known outcome.
+    pub success_rate: Option<f64>,
+    /// Mean reward in [0, 1].
+    pub mean_reward: Option<f64>,
+    /// Median latency in seconds.
+    pub latency_p50: Option<f64>,
+    /// 95th percentile of latency in seconds.
+    pub latency_p95: Option<f64>,
+    /// Median tool calls.
+    pub attempts_p50: Option<f64>,
+    /// Tool calls by tool: calls and failed calls.
+    pub tools: Vec<(String, u64, u64)>,
+}
+
+impl Figures {
+    /// The figures of `window`.
+    pub fn of(window: &Aggregate) -> Self {
+        let seconds = |millis: f64| millis / 1000.0;
+        Self {
+            runs: window.counts,
+            success_rate: window.counts.success_rate(),
+            mean_reward: window.mean_reward(),
+            latency_p50: window.latency.quantile(0.5).map(seconds),
+            latency_p95: window.latency.quantile(0.95).map(seconds),
+            attempts_p50: window.attempts.quantile(0.5),
+            tools: window
+                .tools
+                .iter()
+                .map(|(name, stats)| (name.to_owned(), stats.calls, stats.errors))
+                .collect(),
+        }
+    }
+}
+
+impl Agent {
+    /// The agent at a glance.
+    pub fn view(&self) -> AgentView {
+        let active = self.ledger.active().map(|version| version.number);
+        let versions = self.ledger.iter().map(|(version, entry)| VersionView {
+            version: version.number,
+            state: entry.state.name().to_owned(),
+            state_reason: entry.state.reason().map(str::to_owned),
+            parent: version.parent,
+            author: version.author.to_string(),
+            created: version.created,
+            digest: version.digest.as_str().to_owned(),
+            changes: version.reasons.iter().map(|reason| reason.change.clone()).collect(),
+            evidence: version.evidence.clone(),
+            runs: entry.runs,
+            success_rate: entry.runs.success_rate(),
+            mean_reward: entry.reward.mean(entry.runs.known()),
+        });
+        AgentView {
+            agent: self.name.clone(),
+            paused: self.paused,
+            active,
+            candidate: self.ledger.candidate(),
+            optimizing: self.asked.as_ref().map(ToString::to_string),
+            revision: self.ledger.revision(),
+            watermark: self.windows.watermark(),
+            runs: self.tally,
+            recent: Figures::of(&self.windows.held(active.unwrap_or_default())),
+            versions: versions.collect(),
+        }
+    }
+}
