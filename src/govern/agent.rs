@@ -101,6 +101,11 @@ impl Agent {
         &self.name
     }
 
+    /// What became of its runs.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
     /// Takes one event and returns what must leave. The only way the agent changes.
     pub fn apply(&mut self, event: &Event, policy: &Policy) -> Vec<Effect> {
         match &event.body {
@@ -273,7 +278,7 @@ impl Agent {
     /// Makes `number` active and rejects the candidates that were made from another version.
     fn activate(&mut self, number: VersionNumber, old: State, at: EventTime) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while let Some(stale) = self.ledger.candidate().filter(|waiting| *waiting != number) {
+        for stale in self.ledger.candidates().into_iter().filter(|waiting| *waiting != number) {
             let reason = format!("its baseline changed: {number} became active");
             effects.extend(self.ledger.set(stale, State::Rejected { reason: reason.clone() }, at));
             effects.push(self.decision("rejected", Some(stale), reason, at));

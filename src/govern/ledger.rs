@@ -66,9 +66,14 @@ impl Ledger {
         self.entries.iter().filter_map(|(n, entry)| Some((self.versions.get(n)?, entry)))
     }
 
+    /// Versions that wait for a decision; one at most, but while another is being introduced.
+    pub(super) fn candidates(&self) -> Vec<VersionNumber> {
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.state == State::Candidate);
+        waiting.map(|(number, _)| *number).collect()
+    }
+
     pub(super) fn candidate(&self) -> Option<VersionNumber> {
-        let waiting = self.entries.iter().rev().find(|(_, e)| e.state == State::Candidate);
-        waiting.map(|(number, _)| *number)
+        self.candidates().last().copied()
     }
 
     pub(super) fn tried(&self) -> BTreeSet<Digest> {
