@@ -4,12 +4,21 @@
 //! Pure: no I/O, no clock; the time of arrival comes in with the record. Input is hostile: nothing
 //! here may panic, recurse without a bound or keep more than the bounds in [`limits`].
 
+mod chat;
+mod detect;
+mod digest;
+mod draft;
+mod native;
 mod reject;
 mod run;
+mod stratus_record;
+mod stratus_trajectory;
+mod text;
 mod trace;
 
 pub mod limits;
 
+pub use detect::{Decoded, Format, Options, decode};
 pub use reject::{Reason, Reject};
 pub use run::{Reasoning, Run, ToolUse, Transition};
 pub use trace::{LlmCall, Outcome, Step, Thought, Tokens, ToolCall, Trace};

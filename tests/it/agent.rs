@@ -108,8 +108,7 @@ fn proposal(request: &Request, edits: Vec<Edit>) -> Proposal {
     let why = "12 of 14 failures".to_owned();
     let proposed: Vec<_> =
         edits.into_iter().map(|edit| Proposed { edit, why: why.clone() }).collect();
-    let answer =
-        if proposed.is_empty() { none.clone() } else { Answer::Edits { edits: proposed } };
+    let answer = if proposed.is_empty() { none.clone() } else { Answer::Edits { edits: proposed } };
     Proposal {
         request: request.id.clone(),
         parent: request.parent,
@@ -369,10 +368,13 @@ fn step() -> impl Strategy<Value = Step> {
 fn body(step: &Step, asked: &mut Vec<Request>, answered: &[Request]) -> Option<EventBody> {
     Some(match step {
         Step::Run { minute, id, outcome, version } => {
-            let outcomes =
-                [Outcome::Success, Outcome::Failure, Outcome::Aborted, Outcome::Unknown];
+            let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Aborted, Outcome::Unknown];
             let outcome = outcomes[usize::from(*outcome)];
-            EventBody::Run(Run { outcome, version: version.map(VersionNumber), ..run(*minute, *id) })
+            EventBody::Run(Run {
+                outcome,
+                version: version.map(VersionNumber),
+                ..run(*minute, *id)
+            })
         }
         Step::Answer { edit } => {
             let edits = match edit {
@@ -383,7 +385,9 @@ fn body(step: &Step, asked: &mut Vec<Request>, answered: &[Request]) -> Option<E
             };
             EventBody::Proposal(proposal(&asked.pop()?, edits))
         }
-        Step::AnswerAgain => EventBody::Proposal(proposal(answered.last()?, vec![bullet("Twice.")])),
+        Step::AnswerAgain => {
+            EventBody::Proposal(proposal(answered.last()?, vec![bullet("Twice.")]))
+        }
         Step::Order { kind, version } => {
             let version = VersionNumber(*version);
             let reason = "because".to_owned();

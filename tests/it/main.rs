@@ -2,3 +2,5 @@
 #![cfg(test)]
 
 mod agent;
+mod decode;
+mod real_data;

@@ -1,0 +1,106 @@
+//! A run as some format told it, not yet believed; and the checks that make it a [`Trace`].
+
+use super::limits::{EARLIEST_MILLIS, MAX_FUTURE_MILLIS, MAX_NAME_BYTES, MAX_STEPS};
+use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, cut};
+use super::{Options, Outcome, Reason, Reject, Step, Tokens, Trace};
+use crate::base::{AgentName, EventTime, VersionNumber};
+
+/// What a format makes of its input.
+pub(super) struct Draft {
+    /// The agent the input names.
+    pub(super) agent: Option<String>,
+    pub(super) trace_id: String,
+    pub(super) session: Option<String>,
+    pub(super) version: Option<VersionNumber>,
+    pub(super) start: EventTime,
+    pub(super) end: EventTime,
+    pub(super) outcome: Outcome,
+    pub(super) task: Option<String>,
+    pub(super) result: Option<String>,
+    pub(super) steps: Vec<Step>,
+    pub(super) retries: u32,
+    pub(super) tokens: Tokens,
+    pub(super) rounds: Option<u32>,
+}
+
+impl Draft {
+    /// The trace, if every check passes; all formats pass the same ones.
+    pub(super) fn check(self, options: &Options) -> Result<Trace, Reject> {
+        let agent = match (self.agent, &options.agent) {
+            (Some(name), _) => name
+                .parse::<AgentName>()
+                .map_err(|problem| Reject::new(Reason::InvalidAgent, problem))?,
+            (None, Some(given)) => given.clone(),
+            (None, None) => {
+                let detail = "the record names no agent: add \"agent\", or name one with --agent";
+                return Err(Reject::new(Reason::MissingAgent, detail));
+            }
+        };
+        let id_length = self.trace_id.len();
+        if !(1..=MAX_NAME_BYTES).contains(&id_length) || self.trace_id.contains(char::is_control) {
+            let detail =
+                format!("trace_id must be 1 to {MAX_NAME_BYTES} printable bytes, not {id_length}");
+            return Err(Reject::new(Reason::InvalidTraceId, detail));
+        }
+        check_times(self.start, self.end, options.arrived)?;
+        if self.steps.len() > MAX_STEPS {
+            let detail = format!("{} steps, at most {MAX_STEPS} are read", self.steps.len());
+            return Err(Reject::new(Reason::TooManySteps, detail));
+        }
+        let shorten = |text: String| cut(&text, MAX_TEXT_BYTES).to_owned();
+        Ok(Trace {
+            agent,
+            trace_id: self.trace_id,
+            session: self.session.map(|session| cut(&session, MAX_NAME_BYTES).to_owned()),
+            version: self.version,
+            start: self.start,
+            end: self.end,
+            outcome: self.outcome,
+            task: self.task.map(shorten),
+            result: self.result.map(shorten),
+            steps: self.steps.into_iter().map(bounded).collect::<Result<_, _>>()?,
+            retries: self.retries,
+            tokens: self.tokens,
+            rounds: self.rounds,
+        })
+    }
+}
+
+fn check_times(start: EventTime, end: EventTime, arrived: EventTime) -> Result<(), Reject> {
+    if start.as_millis() < EARLIEST_MILLIS {
+        let detail = format!("starts at {start}, before 2015: are these seconds or milliseconds?");
+        return Err(Reject::new(Reason::TimeTooOld, detail));
+    }
+    if end.millis_since(arrived).max(start.millis_since(arrived)) > MAX_FUTURE_MILLIS {
+        let detail = format!("{start} to {end} is more than a day after its arrival at {arrived}");
+        return Err(Reject::new(Reason::TimeInFuture, detail));
+    }
+    if end < start {
+        let detail = format!("ends at {end}, before it starts at {start}");
+        return Err(Reject::new(Reason::EndBeforeStart, detail));
+    }
+    Ok(())
+}
+
+fn bounded(step: Step) -> Result<Step, Reject> {
+    Ok(match step {
+        Step::Tool(mut call) => {
+            if call.duration.is_some_and(|seconds| !seconds.is_finite() || seconds < 0.0) {
+                let detail = format!("duration of {:?} is not a number of seconds", call.name);
+                return Err(Reject::new(Reason::NotFinite, detail));
+            }
+            call.name = cut(&call.name, MAX_NAME_BYTES).to_owned();
+            call.error = call.error.map(|error| cut(&error, MAX_ERROR_BYTES).to_owned());
+            call.arguments = call.arguments.map(|text| super::text::arguments(&text));
+            Step::Tool(call)
+        }
+        Step::Thought(mut thought) => {
+            thought.text = cut(&thought.text, MAX_TEXT_BYTES).to_owned();
+            Step::Thought(thought)
+        }
+        Step::Llm(mut call) => {
+            call.model = call.model.map(|model| cut(&model, MAX_NAME_BYTES).to_owned());
+            Step::Llm(call)
+        }
+    })
+}
