@@ -2,3 +2,7 @@
 #![cfg(test)]
 
 mod agent;
+mod log_conformance;
+mod log_embedded;
+mod log_killed;
+mod log_model;
