@@ -127,8 +127,9 @@ fn a_clock_that_runs_backwards_moves_no_record_back() {
         clock.set(EventTime::from_millis(now));
         log.append(vec![new(AgentTraces, "", "")]).unwrap();
     }
-    let times = log.read(AgentTraces, 0, 10).unwrap().iter().map(|r| r.at.as_millis()).collect();
-    assert_eq!(times, vec![5_000, 5_000, 6_000]);
+    let times: Vec<_> =
+        log.read(AgentTraces, 0, 10).unwrap().iter().map(|r| r.at.as_millis()).collect();
+    assert_eq!(times, [5_000, 5_000, 6_000]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn the_process_to_be_killed() {
     let mut consumer = log.subscribe("killed", &[Topic::AgentTraces]).unwrap();
     let mut done = count(&log);
     loop {
-        let records = consumer.poll(1 + done as usize % 7, GENEROUS).unwrap();
+        let records = consumer.poll(1 + usize::try_from(done % 7).unwrap(), GENEROUS).unwrap();
         done += records.len() as u64;
         let inputs = values(&records);
         let mut outputs: Vec<_> = inputs

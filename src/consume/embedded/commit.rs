@@ -85,3 +85,38 @@ impl Consumer for Member {
         self.topics.iter().map(|position| self.store.count(position.topic, position.next)).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::base::ManualClock;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn member(store: &Arc<Store>) -> Member {
+        let lock = GroupLock::take(store.dir(), "group").unwrap();
+        Member::join(Arc::clone(store), lock, "group", &[Topic::AgentTraces]).unwrap()
+    }
+
+    #[test]
+    fn a_step_that_does_not_fit_on_the_disk_leaves_nothing() {
+        let dir = TempDir::new().unwrap();
+        let store = Arc::new(Store::create(dir.path(), Arc::new(ManualClock::default())).unwrap());
+        let input = NewRecord::new(Topic::AgentTraces, "", "input");
+        store.write(|step| step.append(std::slice::from_ref(&input))).unwrap();
+        // A disk with room for some of the outputs, not for all.
+        store.write(|step| Ok(step.sql().pragma_update(None, "max_page_count", 40)?)).unwrap();
+
+        let mut consumer = member(&store);
+        assert_eq!(consumer.poll(10, NOW).unwrap().len(), 1);
+        let outputs = vec![NewRecord::new(Topic::Decisions, "", vec![0; 10_000]); 30];
+        let error = consumer.commit(outputs).unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+
+        drop(consumer);
+        assert_eq!(store.read(Topic::Decisions, 0, 10).unwrap(), []);
+        assert_eq!(member(&store).poll(10, NOW).unwrap().len(), 1, "the input is given again");
+    }
+}

@@ -42,3 +42,27 @@ impl From<Error> for LogError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn each_failure_says_what_to_do() {
+        let check = |code, part: &str| {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            let text = LogError::from(error).to_string();
+            assert!(text.contains(part), "{text:?} does not say {part:?}");
+        };
+        check(ffi::SQLITE_FULL, "the disk is full: free some space");
+        check(ffi::SQLITE_BUSY, "another process has kept the log locked");
+        check(ffi::SQLITE_READONLY, "check its owner and permissions");
+        check(ffi::SQLITE_CANTOPEN, "check its owner and permissions");
+        check(ffi::SQLITE_IOERR, "the disk failed");
+        check(ffi::SQLITE_CORRUPT, "holds something it did not write: the file is damaged");
+        check(ffi::SQLITE_NOTADB, "damaged or no log");
+        check(ffi::SQLITE_NOMEM, "the log's store failed");
+    }
+}
