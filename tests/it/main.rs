@@ -4,3 +4,7 @@
 mod agent;
 mod decode;
 mod real_data;
+mod log_conformance;
+mod log_embedded;
+mod log_killed;
+mod log_model;

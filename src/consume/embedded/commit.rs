@@ -1,0 +1,122 @@
+//! A group's one member: reads ahead, and commits what it has read together with what it made of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::lock::GroupLock;
+use super::store::Store;
+use super::{Consumer, LogError, NewRecord, Record, Topic};
+
+/// The live member of a group.
+pub(super) struct Member {
+    store: Arc<Store>,
+    group: String,
+    topics: Vec<Position>,
+    /// The topic to read first, moved on with every poll so that a busy one starves no other.
+    turn: usize,
+    _lock: GroupLock,
+}
+
+/// How far a member has read in one topic.
+struct Position {
+    topic: Topic,
+    next: u64,
+    epoch: i64,
+}
+
+impl Member {
+    pub(super) fn join(
+        store: Arc<Store>,
+        lock: GroupLock,
+        group: &str,
+        topics: &[Topic],
+    ) -> Result<Self, LogError> {
+        let topics = store.write(|step| {
+            let join = |&topic| {
+                let (next, epoch) = step.join(group, topic)?;
+                Ok(Position { topic, next, epoch })
+            };
+            topics.iter().map(join).collect::<Result<Vec<_>, LogError>>()
+        })?;
+        Ok(Self { store, group: group.to_owned(), topics, turn: 0, _lock: lock })
+    }
+
+    fn read_ahead(&mut self, max: usize) -> Result<Vec<Record>, LogError> {
+        let mut records = Vec::new();
+        let (before, after) = self.topics.split_at_mut(self.turn);
+        for position in after.iter_mut().chain(before) {
+            let left = max.saturating_sub(records.len());
+            if left == 0 {
+                break;
+            }
+            let more = self.store.read(position.topic, position.next, left)?;
+            if let Some(last) = more.last() {
+                position.next = last.offset.saturating_add(1);
+            }
+            records.extend(more);
+        }
+        self.turn = (self.turn + 1).checked_rem(self.topics.len()).unwrap_or_default();
+        Ok(records)
+    }
+}
+
+impl Consumer for Member {
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let mark = self.store.mark()?;
+            let records = self.read_ahead(max)?;
+            if !records.is_empty() || !self.store.wait_past(&mark, deadline)? {
+                return Ok(records);
+            }
+        }
+    }
+
+    fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LogError> {
+        self.store.write(|step| {
+            for position in &self.topics {
+                step.advance(&self.group, position.topic, position.next, position.epoch)?;
+            }
+            step.append(&outputs)
+        })
+    }
+
+    fn lag(&self) -> Result<u64, LogError> {
+        self.topics.iter().map(|position| self.store.count(position.topic, position.next)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::base::ManualClock;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn member(store: &Arc<Store>) -> Member {
+        let lock = GroupLock::take(store.dir(), "group").unwrap();
+        Member::join(Arc::clone(store), lock, "group", &[Topic::AgentTraces]).unwrap()
+    }
+
+    #[test]
+    fn a_step_that_does_not_fit_on_the_disk_leaves_nothing() {
+        let dir = TempDir::new().unwrap();
+        let store = Arc::new(Store::create(dir.path(), Arc::new(ManualClock::default())).unwrap());
+        let input = NewRecord::new(Topic::AgentTraces, "", "input");
+        store.write(|step| step.append(std::slice::from_ref(&input))).unwrap();
+        // A disk with room for some of the outputs, not for all.
+        store.write(|step| Ok(step.sql().pragma_update(None, "max_page_count", 40)?)).unwrap();
+
+        let mut consumer = member(&store);
+        assert_eq!(consumer.poll(10, NOW).unwrap().len(), 1);
+        let outputs = vec![NewRecord::new(Topic::Decisions, "", vec![0; 10_000]); 30];
+        let error = consumer.commit(outputs).unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+
+        drop(consumer);
+        assert_eq!(store.read(Topic::Decisions, 0, 10).unwrap(), []);
+        assert_eq!(member(&store).poll(10, NOW).unwrap().len(), 1, "the input is given again");
+    }
+}

@@ -1,0 +1,94 @@
+//! The log in one directory: SQLite, one file, any number of processes.
+//!
+//! SQLite because `whetstone approve` appends while `whetstone run` holds the log open: the stores
+//! that are faster for one process lock every other one out. Every append is on the disk when it
+//! returns (WAL, `synchronous=FULL`), so a step costs one fsync: commit batches, not records.
+//!
+//! Only this folder knows SQLite, and only through [`Log`] and [`Consumer`] does anything else.
+
+mod commit;
+mod lock;
+mod problem;
+mod schema;
+mod store;
+mod trim;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::commit::Member;
+use self::lock::GroupLock;
+use self::store::Store;
+use super::{Consumer, Log, LogError, NewRecord, Record, Topic};
+use crate::base::{Clock, EventTime};
+
+/// A log in a directory on a local disk. Other processes may hold the same directory open, to read,
+/// to append and to consume in groups of their own.
+pub struct EmbeddedLog {
+    store: Arc<Store>,
+}
+
+impl EmbeddedLog {
+    /// The file in the directory that holds everything but the locks.
+    pub const FILE: &'static str = "whetstone.db";
+
+    /// Opens the log in `dir`, making both if they are missing. `clock` says when a record is
+    /// appended; where it runs backwards, the topic's last time is used again.
+    ///
+    /// # Errors
+    /// [`LogError::Open`] with what to do about it.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
+        Ok(Self { store: Arc::new(Store::create(dir, clock)?) })
+    }
+
+    /// Opens the log in `dir` for reading, making nothing: a mistyped path is an error, not a new
+    /// and empty log. Appending and subscribing fail.
+    ///
+    /// # Errors
+    /// [`LogError::Open`] with what to do about it, also if there is no log yet.
+    pub fn open_read_only(dir: &Path) -> Result<Self, LogError> {
+        Ok(Self { store: Arc::new(Store::open(dir)?) })
+    }
+
+    /// Forgets records appended before `older_than` that nobody needs any more, and says how many.
+    ///
+    /// Compacted topics are never trimmed. `decisions` and `dead-letters` are kept by age alone. Of
+    /// any other topic, what some group has still to consume stays, and everything stays while no
+    /// group has ever subscribed to it.
+    ///
+    /// # Errors
+    /// [`LogError::Store`]; some records may then be gone already.
+    pub fn trim(&self, older_than: EventTime) -> Result<u64, LogError> {
+        trim::trim(&self.store, older_than)
+    }
+}
+
+impl Log for EmbeddedLog {
+    fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.store.write(|step| step.append(&records))
+    }
+
+    fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        let lock = GroupLock::take(self.store.dir(), group)?;
+        Ok(Box::new(Member::join(Arc::clone(&self.store), lock, group, topics)?))
+    }
+
+    fn read(&self, topic: Topic, offset: u64, max: usize) -> Result<Vec<Record>, LogError> {
+        self.store.read(topic, offset, max)
+    }
+
+    fn wait(&self, timeout: Duration) {
+        // A failure ends the wait; whoever waited meets it again when reading.
+        let deadline = Instant::now().checked_add(timeout);
+        let _changed = self.store.mark().and_then(|mark| self.store.wait_past(&mark, deadline));
+    }
+
+    fn table(&self, topic: Topic) -> Result<Vec<Record>, LogError> {
+        self.store.table(topic)
+    }
+}
