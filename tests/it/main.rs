@@ -1,2 +1,5 @@
 //! Integration tests, in one binary so that the crate is linked once.
 #![cfg(test)]
+
+mod fold;
+mod runs;
