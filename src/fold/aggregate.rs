@@ -34,8 +34,12 @@ pub struct Aggregate {
     pub latency_of_successes: Sketch,
     /// Tool calls of runs with a known outcome.
     pub attempts: Sketch,
+    /// Tool calls of successes.
+    pub attempts_of_successes: Sketch,
     /// LLM/tool rounds of successes.
     pub rounds_of_successes: Sketch,
+    /// Times that successes were tried, the first included.
+    pub tries_of_successes: Sketch,
     /// Tokens of runs with a known outcome.
     pub tokens: Tokens,
     /// Runs that used as many rounds as the config allowed.
@@ -211,6 +215,7 @@ impl Aggregate {
         self.span = Some((first.min(run.end), last.max(run.end)));
         let Some(reward) = spec.reward(run) else { return };
         let success = run.outcome == Outcome::Success;
+        let tries = run.retries.saturating_add(1);
 
         self.reward.add(reward);
         let millis = u64::try_from(run.end.millis_since(run.start)).unwrap_or_default();
@@ -218,7 +223,9 @@ impl Aggregate {
         self.attempts.add(u64::from(run.attempts));
         if success {
             self.latency_of_successes.add(millis);
+            self.attempts_of_successes.add(u64::from(run.attempts));
             self.rounds_of_successes.add(u64::from(run.rounds));
+            self.tries_of_successes.add(u64::from(tries));
         }
         self.tokens = add_tokens(self.tokens, run.tokens);
         if limits.steps.is_some_and(|limit| run.rounds >= limit) {
@@ -227,7 +234,7 @@ impl Aggregate {
         if run.retries > 0 {
             self.retried.add(success);
         }
-        if limits.attempts.is_some_and(|limit| run.retries > 0 && run.retries + 1 >= limit) {
+        if limits.attempts.is_some_and(|limit| run.retries > 0 && tries >= limit) {
             self.at_retry_limit.add(success);
         }
         for mark in &run.reasoning {
@@ -277,7 +284,9 @@ impl Aggregate {
         self.latency.merge(&other.latency);
         self.latency_of_successes.merge(&other.latency_of_successes);
         self.attempts.merge(&other.attempts);
+        self.attempts_of_successes.merge(&other.attempts_of_successes);
         self.rounds_of_successes.merge(&other.rounds_of_successes);
+        self.tries_of_successes.merge(&other.tries_of_successes);
         self.tokens = add_tokens(self.tokens, other.tokens);
         self.at_step_limit.merge(other.at_step_limit);
         self.retried.merge(other.retried);
@@ -326,7 +335,9 @@ impl Exemplars {
         let (list, score) =
             if success { (&mut self.best, reward.total()) } else { (&mut self.worst, millis) };
         let rank = (score, tie);
-        if list.len() == MAX_EXEMPLARS && list.last().is_some_and(|last| last.rank >= rank) {
+        let full = list.len() == MAX_EXEMPLARS;
+        // A cheap look first: most runs are not telling, and excerpts are long.
+        if full && list.last().is_some_and(|last| last.rank > rank) {
             return;
         }
         list.push(Exemplar {
@@ -347,8 +358,16 @@ impl Exemplars {
     }
 }
 
+/// Sorts by everything an exemplar holds: a trace may come twice under one id, and which of the two
+/// is kept must not depend on which came first.
 fn keep_top(list: &mut Vec<Exemplar>) {
-    list.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| a.trace_id.cmp(&b.trace_id)));
+    list.sort_by(|a, b| {
+        (b.rank.cmp(&a.rank))
+            .then_with(|| a.trace_id.cmp(&b.trace_id))
+            .then_with(|| a.latency.total_cmp(&b.latency))
+            .then_with(|| a.attempts.cmp(&b.attempts))
+            .then_with(|| a.excerpt.cmp(&b.excerpt))
+    });
     list.truncate(MAX_EXEMPLARS);
 }
 

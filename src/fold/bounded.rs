@@ -1,14 +1,12 @@
 //! A map of bounded size whose merge is exactly associative and commutative.
 //!
-//! It keeps the `CAP` keys with the smallest digests (a bottom-k sample). A key that is kept after a
+//! It keeps the `CAP` keys with the smallest hashes (a bottom-k sample). A key that is kept after a
 //! merge was kept in every part that ever saw it, so kept counts are exact whatever the order. A
 //! top-k by count would keep the more telling keys, but what it keeps depends on the order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-
-use crate::base::Digest;
 
 /// At most `CAP` entries by name; see the module's page for which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +26,12 @@ impl<V: Default, const CAP: usize> Bounded<V, CAP> {
     /// The value of `key`, made if absent; `None` if the bound leaves no room for this key.
     pub fn entry(&mut self, key: &str) -> Option<&mut V> {
         if !self.entries.contains_key(key) {
+            let rank = rank(key);
+            if self.entries.len() == CAP && self.entries.keys().all(|kept| self::rank(kept) < rank)
+            {
+                self.overflowed = true;
+                return None;
+            }
             self.entries.insert(key.to_owned(), V::default());
             self.shrink();
         }
@@ -44,15 +48,28 @@ impl<V: Default, const CAP: usize> Bounded<V, CAP> {
     }
 
     fn shrink(&mut self) {
-        while self.entries.len() > CAP {
-            self.overflowed = true;
-            let rank = |key: &String| Digest::of(key.as_bytes());
-            let Some(last) = self.entries.keys().max_by_key(|key| rank(key)).cloned() else {
-                return;
-            };
-            self.entries.remove(&last);
+        if self.entries.len() <= CAP {
+            return;
         }
+        self.overflowed = true;
+        let mut ranks: Vec<_> = self.entries.keys().map(|key| rank(key)).collect();
+        ranks.sort_unstable();
+        let kept: BTreeSet<_> =
+            ranks.into_iter().take(CAP).map(|(_, key)| key.to_owned()).collect();
+        self.entries.retain(|key, _| kept.contains(key));
     }
+}
+
+/// A total order of keys that has nothing to do with what they say: FNV-1a, its bits mixed by
+/// MurmurHash3's finalizer. Whoever picks the keys could pick small hashes under any known function,
+/// so what counts is that a map that is full is cheap to knock at.
+fn rank(key: &str) -> (u64, &str) {
+    let fnv = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (mixed ^ (mixed >> 33), key)
 }
 
 impl<V, const CAP: usize> Bounded<V, CAP> {

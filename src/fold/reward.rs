@@ -63,7 +63,8 @@ impl Reward {
     /// One whole reward, in the unit of the terms.
     pub const ONE: i64 = 1_000_000;
 
-    /// All terms together, 0 to [`Reward::ONE`] and a rounding of at most 2.
+    /// All terms together, 0 to [`Reward::ONE`]. Terms are rounded down, so the best run there is may
+    /// earn up to 4 less than one.
     pub fn total(self) -> i64 {
         self.success + self.latency + self.attempts + self.tokens
     }
@@ -134,7 +135,8 @@ impl RewardSpec {
     }
 }
 
+/// Rounds down: rounded to the nearest, the terms of a perfect run can add up to more than one.
 #[expect(clippy::cast_possible_truncation, reason = "a share of 1, so at most a million")]
 fn micros(share: f64) -> i64 {
-    (share * 1_000_000.0).round() as i64
+    (share * 1_000_000.0).floor() as i64
 }

@@ -1,7 +1,7 @@
 //! Quantiles in bounded memory: a DDSketch with a relative error of 2 %.
 //!
-//! Only whole numbers go in, so that the sketch's inner sum stays exact and a merge gives the same
-//! sketch in any order.
+//! Only whole numbers of at most 2^40 go in, so that the sketch's inner sum stays exact below 2^53 and
+//! a merge gives the same sketch in any order.
 
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
@@ -12,14 +12,16 @@ pub struct Sketch(Option<DDSketch>);
 
 impl Sketch {
     const RELATIVE_ERROR: f64 = 0.02;
-    /// Covers 1 to 10^17 at that error without collapsing.
+    /// Covers 1 to 10^17 at that error without collapsing: a collapse would depend on the order.
     const MAX_BINS: u32 = 1024;
     const SMALLEST: f64 = 0.5;
+    /// In milliseconds, 34 years.
+    const GREATEST: u64 = 1 << 40;
 
-    /// Adds one number.
+    /// Adds one number; one above 2^40 counts as that.
     pub fn add(&mut self, value: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds and counts are below 2^52")]
-        self.0.get_or_insert_with(empty).add(value.min(1 << 52) as f64);
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
+        self.0.get_or_insert_with(empty).add(value.min(Self::GREATEST) as f64);
     }
 
     /// Adds all of `other`.

@@ -2,6 +2,8 @@
 //!
 //! A pane is the shortest stretch that every window is a whole number of. Time only moves with
 //! traces: the watermark is the latest end seen, so the same runs give the same windows at any speed.
+//! Panes go by the time they start, not by a running number, so that those of an earlier
+//! [`WindowSpec`] age and expire like any other.
 
 use std::collections::BTreeMap;
 
@@ -51,6 +53,7 @@ const MAX_PANES: usize = 256;
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Windows {
     watermark: Option<EventTime>,
+    /// By version, then by start in milliseconds; count windows are numbered instead.
     panes: BTreeMap<VersionNumber, BTreeMap<i64, Aggregate>>,
 }
 
@@ -59,18 +62,48 @@ pub struct Windows {
 pub enum Folded {
     /// Into its pane.
     Pane,
-    /// Nowhere: its pane had closed, allowed lateness included.
+    /// Nowhere: its pane had closed, allowed lateness included, or had made room for later ones.
     Late,
 }
 
 impl WindowSpec {
+    /// What is impossible about this spec, naming the field; `None` if nothing is.
+    pub fn problem(&self) -> Option<String> {
+        if self.allowed_lateness < 0 {
+            return Some("allowed_lateness must be 0 or above".to_owned());
+        }
+        let (length, pane) = match self.kind {
+            WindowKind::Count { runs: 0 } => return Some("runs must be above 0".to_owned()),
+            WindowKind::Count { .. } => return None,
+            WindowKind::Tumbling { length } => (length, length),
+            WindowKind::Sliding { length, slide } => (length, slide),
+        };
+        if length <= 0 || pane <= 0 {
+            return Some("length and slide must be above 0".to_owned());
+        }
+        if length % pane != 0 {
+            return Some("length must be a whole number of slides".to_owned());
+        }
+        let panes = length.saturating_add(self.allowed_lateness) / pane;
+        let most = MAX_PANES - 2;
+        usize::try_from(panes).map_or(true, |panes| panes > most).then(|| {
+            format!("length and allowed_lateness span {panes} slides, at most {most} are kept")
+        })
+    }
+
+    /// The length of a pane in milliseconds, at least 1; `None` where runs are counted.
     fn pane(&self) -> Option<i64> {
         match self.kind {
-            WindowKind::Tumbling { length } => Some(length),
-            WindowKind::Sliding { slide, .. } => Some(slide),
+            WindowKind::Tumbling { length } => Some(length.max(1)),
+            WindowKind::Sliding { slide, .. } => Some(slide.max(1)),
             WindowKind::Count { .. } => None,
         }
     }
+}
+
+/// The start of the pane of `length` milliseconds that `millis` lies in.
+fn start(millis: i64, length: i64) -> i64 {
+    millis.div_euclid(length).saturating_mul(length)
 }
 
 impl Windows {
@@ -89,8 +122,9 @@ impl Windows {
     ) -> Folded {
         let pane = match spec.pane() {
             Some(length) => {
-                let pane = run.end.as_millis().div_euclid(length);
-                if self.closed(pane, length, spec.allowed_lateness) {
+                let pane = start(run.end.as_millis(), length);
+                let closes = pane.saturating_add(length).saturating_add(spec.allowed_lateness);
+                if self.watermark.is_some_and(|watermark| closes <= watermark.as_millis()) {
                     return Folded::Late;
                 }
                 pane
@@ -102,34 +136,30 @@ impl Windows {
         aggregate.add(run, reward, limits, attributed);
         self.watermark = self.watermark.max(Some(run.end));
         self.expire(spec);
-        Folded::Pane
-    }
-
-    fn closed(&self, pane: i64, length: i64, allowed_lateness: i64) -> bool {
-        let end = pane.saturating_add(1).saturating_mul(length);
-        self.watermark
-            .is_some_and(|watermark| end.saturating_add(allowed_lateness) <= watermark.as_millis())
+        self.make_room();
+        let held = self.panes.get(&version).is_some_and(|panes| panes.contains_key(&pane));
+        if held { Folded::Pane } else { Folded::Late }
     }
 
     fn counting_pane(&self, spec: &WindowSpec, version: VersionNumber) -> i64 {
         let WindowKind::Count { runs } = spec.kind else { return 0 };
         let last = self.panes.get(&version).and_then(BTreeMap::last_key_value);
         match last {
-            Some((pane, aggregate)) if aggregate.counts.known() >= runs => pane + 1,
+            Some((pane, aggregate)) if aggregate.counts.known() >= runs => pane.saturating_add(1),
             Some((pane, _)) => *pane,
             None => 0,
         }
     }
 
+    /// Drops the panes that no window and no late run will ask for again.
     fn expire(&mut self, spec: &WindowSpec) {
         let watermark = self.watermark.map_or(0, EventTime::as_millis);
+        let open = watermark.saturating_sub(spec.allowed_lateness);
         for panes in self.panes.values_mut() {
             let oldest = match spec.kind {
-                WindowKind::Tumbling { length } => {
-                    (watermark - spec.allowed_lateness).div_euclid(length)
-                }
+                WindowKind::Tumbling { length } => start(open, length.max(1)),
                 WindowKind::Sliding { length, slide } => {
-                    (watermark - length - spec.allowed_lateness).div_euclid(slide)
+                    start(open.saturating_sub(length), slide.max(1))
                 }
                 WindowKind::Count { .. } => {
                     panes.last_key_value().map_or(0, |(pane, _)| pane.saturating_sub(1))
@@ -138,13 +168,17 @@ impl Windows {
             *panes = panes.split_off(&oldest);
         }
         self.panes.retain(|_, panes| !panes.is_empty());
-        while self.panes.values().map(BTreeMap::len).sum::<usize>() > MAX_PANES {
-            let oldest = self
-                .panes
-                .iter()
-                .filter_map(|(version, panes)| Some((*panes.first_key_value()?.0, *version)))
-                .min();
-            let Some((pane, version)) = oldest else { return };
+    }
+
+    /// Drops the panes whose latest run is the oldest. Their starts would not do: count windows
+    /// number from 0 in each version, and the newest version's would go first.
+    fn make_room(&mut self) {
+        while self.panes() > MAX_PANES {
+            let latest = |pane: &Aggregate| pane.span.map(|(_, last)| last);
+            let all = self.panes.iter().flat_map(|(version, panes)| {
+                panes.iter().map(move |(pane, aggregate)| (latest(aggregate), *version, *pane))
+            });
+            let Some((_, version, pane)) = all.min() else { return };
             if let Some(panes) = self.panes.get_mut(&version) {
                 panes.remove(&pane);
             }
@@ -152,8 +186,8 @@ impl Windows {
         }
     }
 
-    /// Outcomes in the window of `version` that a run ending at `at` belongs to: cheap, to decide
-    /// whether [`Windows::window`] is worth its merge.
+    /// Outcomes in the same window as [`Windows::window`]: cheap, to decide whether that is worth
+    /// its merge.
     pub fn counts(&self, spec: &WindowSpec, version: VersionNumber, at: EventTime) -> Counts {
         let mut counts = Counts::default();
         for pane in self.panes_of(spec, version, at) {
@@ -162,7 +196,8 @@ impl Windows {
         counts
     }
 
-    /// The window of `version` that a run ending at `at` belongs to, merged.
+    /// The window of `version` that a run ending at `at` belongs to, merged. A sliding window is the
+    /// one that reaches to the watermark and a count window the one being filled, whatever `at`.
     pub fn window(&self, spec: &WindowSpec, version: VersionNumber, at: EventTime) -> Aggregate {
         merged(self.panes_of(spec, version, at))
     }
@@ -186,12 +221,14 @@ impl Windows {
         let watermark = self.watermark.map_or(0, EventTime::as_millis);
         let range = match spec.kind {
             WindowKind::Tumbling { length } => {
-                let pane = at.as_millis().div_euclid(length);
-                pane..=pane
+                let length = length.max(1);
+                let first = start(at.as_millis(), length);
+                first..=first.saturating_add(length - 1)
             }
             WindowKind::Sliding { length, slide } => {
-                let last = watermark.div_euclid(slide);
-                (last - length / slide + 1)..=last
+                let last = start(watermark, slide.max(1));
+                // A range that ends before it starts would panic.
+                last.saturating_sub(length).saturating_add(slide).min(last)..=last
             }
             WindowKind::Count { .. } => {
                 let panes = self.panes.get(&version);

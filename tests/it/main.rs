@@ -8,3 +8,5 @@ mod log_conformance;
 mod log_embedded;
 mod log_killed;
 mod log_model;
+mod fold;
+mod runs;
