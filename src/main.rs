@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The `whetstone` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    whetstone::cli::main()
+}

@@ -4,10 +4,12 @@
 
 mod clock;
 mod digest;
+mod metrics;
 mod name;
 mod time;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use digest::Digest;
+pub use metrics::Metrics;
 pub use name::{AgentName, InvalidAgentName, VersionNumber};
 pub use time::EventTime;

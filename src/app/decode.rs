@@ -1,0 +1,88 @@
+//! The decode role: records of any input format become agent events, or dead letters.
+
+use super::codec;
+use super::role::{Context, RoleError};
+use crate::base::{EventTime, Metrics};
+use crate::consume::{NewRecord, Record, Topic};
+use crate::decode::{Options, Outcome, Reason, Reject, Run, decode};
+use crate::govern::{Command, Event, EventBody};
+
+const BATCH: usize = 512;
+
+pub(super) fn run(context: &Context) -> Result<(), RoleError> {
+    let mut consumer = context.join("decode", &[Topic::AgentTraces, Topic::PromptCommands])?;
+    while let Some(records) = consumer.next(BATCH)? {
+        let outputs = records.iter().flat_map(|record| step(record, &context.metrics)).collect();
+        consumer.commit(outputs)?;
+    }
+    Ok(())
+}
+
+/// One record in, its events and dead letters out.
+fn step(record: &Record, metrics: &Metrics) -> Vec<NewRecord> {
+    let results = match record.topic {
+        Topic::PromptCommands => vec![command(record)],
+        _ => traces(record),
+    };
+    let mut outputs = Vec::with_capacity(results.len());
+    for result in results {
+        match result {
+            Ok(event) => {
+                if let EventBody::Run(run) = &event.body {
+                    metrics.runs.with_label_values(&[outcome(run.outcome)]).inc();
+                }
+                outputs.push(codec::event(&event));
+            }
+            Err(reject) => {
+                metrics.dead_letters.with_label_values(&[reject.reason.as_str()]).inc();
+                tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
+                outputs.push(dead_letter(record, &reject));
+            }
+        }
+    }
+    outputs
+}
+
+fn traces(record: &Record) -> Vec<Result<Event, Reject>> {
+    let agent = record.headers.iter().find(|(name, _)| name == "agent");
+    let options = Options {
+        agent: agent.and_then(|(_, name)| name.parse().ok()),
+        ..Options::arrived(record.at)
+    };
+    let decoded = decode(&record.value, &options).into_iter();
+    decoded
+        .map(|decoded| {
+            let run = Run::digest(&decoded.result?);
+            Ok(Event { agent: run.agent.clone(), at: record.at, body: EventBody::Run(run) })
+        })
+        .collect()
+}
+
+fn command(record: &Record) -> Result<Event, Reject> {
+    let command: Command = serde_json::from_slice(&record.value)
+        .map_err(|problem| Reject::new(Reason::InvalidCommand, problem))?;
+    let at: EventTime = record.at;
+    Ok(Event { agent: command.agent.clone(), at, body: EventBody::Command(command) })
+}
+
+/// The record as it came, with the reason and the place in its headers.
+fn dead_letter(record: &Record, reject: &Reject) -> NewRecord {
+    let mut letter = NewRecord::new(Topic::DeadLetters, &record.key, record.value.clone());
+    letter.headers.clone_from(&record.headers);
+    letter.headers.extend([
+        ("whetstone-reason".to_owned(), reject.reason.to_string()),
+        ("whetstone-detail".to_owned(), reject.detail.clone()),
+        ("whetstone-topic".to_owned(), record.topic.to_string()),
+        ("whetstone-offset".to_owned(), record.offset.to_string()),
+    ]);
+    letter
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Aborted => "aborted",
+        Outcome::Unknown => "unknown",
+    }
+}

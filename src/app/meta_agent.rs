@@ -1,0 +1,328 @@
+//! One learning cycle over a batch of traces, with no log: the same decoder, state machine, optimizer
+//! and config repo as the stream, called in a row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::base::{AgentName, Clock, EventTime, SystemClock, VersionNumber};
+use crate::config::Config;
+use crate::decode::{Run, Trace};
+use crate::fold::WindowKind;
+use crate::govern::{
+    Agent, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport, Policy,
+    Proposal, Reason, Request, Rollout, State, VersionRecord,
+};
+use crate::optimize::Optimizer;
+use crate::publish::{ConfigRepo, PublishError, RepoOptions};
+
+/// Learns from batches of traces: the original's entry point, kept.
+///
+/// ```
+/// # async fn example(traces: Vec<whetstone::decode::Trace>) -> Result<(), whetstone::app::CycleError> {
+/// use whetstone::app::MetaAgent;
+/// use whetstone::config::Config;
+///
+/// let config = Config::default(); // no model key, no repo: patterns are found, nothing is written
+/// let report = MetaAgent::new(config)?.start_learning_cycle(traces).await?;
+/// println!("{:?}: {} traces, {} patterns", report.status, report.traces_analyzed, report.patterns_identified);
+/// # Ok(())
+/// # }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(example(Vec::new())).unwrap();
+/// ```
+pub struct MetaAgent {
+    config: Config,
+    repo: Option<ConfigRepo>,
+    optimizer: Optimizer,
+    clock: Arc<dyn Clock>,
+    agents: BTreeMap<AgentName, Agent>,
+    cycles: u64,
+    options: CycleOptions,
+}
+
+/// How a cycle differs from the stream.
+#[derive(Clone, Debug, Default)]
+pub struct CycleOptions {
+    /// Only this agent.
+    pub only: Option<AgentName>,
+    /// How new versions reach the agents; at once if not given, as a person reads the commit anyway.
+    pub rollout: Option<Rollout>,
+    /// Runs that do not name their version count for the active one, whenever they ran.
+    pub attribute_to_active: bool,
+}
+
+/// Why a cycle could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// The config repo failed.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// What a cycle did. The first six fields are the original's.
+#[derive(Clone, Debug, Serialize)]
+pub struct CycleReport {
+    /// Whether any agent had enough traces to learn from.
+    pub status: CycleStatus,
+    /// Counts the cycles of one [`MetaAgent`].
+    pub cycle: u64,
+    /// Runs that joined a window.
+    pub traces_analyzed: u64,
+    /// Findings over all agents.
+    pub patterns_identified: usize,
+    /// Optimizations of prompts or config that a model contributed.
+    pub llm_optimizations: u32,
+    /// Agents that got a new version.
+    pub updates_applied: usize,
+    /// What was found, changed and refused, by agent.
+    pub agents: BTreeMap<AgentName, AgentReport>,
+}
+
+/// Whether a cycle had anything to learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CycleStatus {
+    /// At least one agent was analysed.
+    Completed,
+    /// No agent had enough traces with a known outcome.
+    InsufficientTraces,
+}
+
+/// One agent's part of a cycle.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AgentReport {
+    /// What its runs showed.
+    pub figures: Figures,
+    /// Runs not in the figures: sent twice, late, or of a version nobody knows.
+    pub left_out: u64,
+    /// Runs that named no version and were booked by when they started.
+    pub attributed: u64,
+    /// What was found, in a line each.
+    pub findings: Vec<String>,
+    /// The version that came of it.
+    pub version: Option<VersionNumber>,
+    /// Where it stands, e.g. `active`.
+    pub state: Option<String>,
+    /// Who made it.
+    pub author: Option<String>,
+    /// What it changes and why.
+    pub changes: Vec<Reason>,
+    /// What was proposed and refused, with the reason.
+    pub refused: Vec<String>,
+    /// How the model was used.
+    pub llm: LlmReport,
+    /// What was decided on the way, in a line each.
+    pub decisions: Vec<String>,
+}
+
+impl MetaAgent {
+    /// A learner for `config`, with its repo and its model.
+    ///
+    /// # Errors
+    /// If the repo cannot be opened.
+    pub fn new(config: Config) -> Result<Self, CycleError> {
+        let repo = config.repo.options().map(ConfigRepo::open).transpose()?;
+        let optimizer = Optimizer::from_config(&config.llm);
+        let clock = Arc::new(SystemClock);
+        let (agents, options) = (BTreeMap::new(), CycleOptions::default());
+        Ok(Self { config, repo, optimizer, clock, agents, cycles: 0, options })
+    }
+
+    /// The same, with `options`.
+    #[must_use]
+    pub fn with_options(mut self, options: CycleOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Learns from `traces`: windows, requests, proposals, versions, and their projection into the
+    /// repo. Without a model, or where it fails, patterns alone decide; the report says so.
+    ///
+    /// # Errors
+    /// If the repo cannot be read or written.
+    pub async fn start_learning_cycle(
+        &mut self,
+        traces: Vec<Trace>,
+    ) -> Result<CycleReport, CycleError> {
+        self.cycles += 1;
+        let mut report = CycleReport {
+            status: CycleStatus::InsufficientTraces,
+            cycle: self.cycles,
+            traces_analyzed: 0,
+            patterns_identified: 0,
+            llm_optimizations: 0,
+            updates_applied: 0,
+            agents: BTreeMap::new(),
+        };
+        let mut runs: BTreeMap<AgentName, Vec<Run>> = BTreeMap::new();
+        for trace in &traces {
+            if self.options.only.as_ref().is_none_or(|only| *only == trace.agent) {
+                runs.entry(trace.agent.clone()).or_default().push(Run::digest(trace));
+            }
+        }
+        for (name, runs) in runs {
+            let (agent_report, analysed) = self.learn(&name, runs).await?;
+            report.traces_analyzed += agent_report.figures.runs.total();
+            report.patterns_identified += agent_report.findings.len();
+            report.llm_optimizations += agent_report.llm.optimizations;
+            report.updates_applied += usize::from(agent_report.version.is_some());
+            if analysed {
+                report.status = CycleStatus::Completed;
+            }
+            report.agents.insert(name, agent_report);
+        }
+        Ok(report)
+    }
+
+    /// One agent's part; true if it had enough to learn from.
+    async fn learn(
+        &mut self,
+        name: &AgentName,
+        runs: Vec<Run>,
+    ) -> Result<(AgentReport, bool), CycleError> {
+        let policy = self.policy(name);
+        let mut step = Step { repo: self.repo.as_ref(), policy: &policy, at: self.clock.now() };
+        let mut agent = match self.agents.remove(name) {
+            Some(agent) => agent,
+            None => step.recall(name)?,
+        };
+        let mut out = Outcome::default();
+        step.adopt(&mut agent, &mut out)?;
+        let paused = agent.view().paused;
+        step.order(&mut agent, CommandKind::Pause, &mut Outcome::default())?;
+        let active = agent.view().active;
+        for mut run in runs {
+            if self.options.attribute_to_active && run.version.is_none() {
+                run.version = active;
+            }
+            step.apply(&mut agent, EventBody::Run(run), &mut out)?;
+        }
+        if !paused {
+            step.order(&mut agent, CommandKind::Resume, &mut Outcome::default())?;
+        }
+        let view = agent.view();
+        step.order(&mut agent, CommandKind::Optimize, &mut out)?;
+
+        let mut report = AgentReport {
+            figures: view.recent,
+            left_out: view.runs.duplicate + view.runs.late + view.runs.unknown_version,
+            attributed: view.runs.attributed,
+            ..AgentReport::default()
+        };
+        let request = out.request.take();
+        let analysed = request.is_some();
+        if let Some(request) = request {
+            let proposal = self.optimizer.propose(&request).await;
+            report.take_proposal(&proposal);
+            out.versions.clear();
+            step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
+            report.take_version(out.versions.iter().rfind(|record| {
+                matches!(record.state, State::Active | State::Candidate)
+            }));
+        }
+        report.decisions =
+            out.decisions.iter().map(|d| format!("{}: {}", d.decision, d.reason)).collect();
+        self.agents.insert(name.clone(), agent);
+        Ok((report, analysed))
+    }
+
+    /// The agent's policy, with one window for the whole batch.
+    fn policy(&self, name: &AgentName) -> Policy {
+        let mut policy = self.config.policy(name);
+        policy.windows.kind = WindowKind::Count { runs: u64::MAX };
+        policy.rollout = self.options.rollout.unwrap_or(Rollout::Immediate);
+        policy
+    }
+}
+
+/// What an agent let out, sorted.
+#[derive(Default)]
+struct Outcome {
+    request: Option<Request>,
+    versions: Vec<VersionRecord>,
+    decisions: Vec<Decision>,
+}
+
+/// The shell around one agent's events.
+struct Step<'a> {
+    repo: Option<&'a ConfigRepo>,
+    policy: &'a Policy,
+    at: EventTime,
+}
+
+impl Step<'_> {
+    fn recall(&self, name: &AgentName) -> Result<Agent, CycleError> {
+        let Some(repo) = self.repo else { return Ok(Agent::new(name.clone())) };
+        let published = repo.published(name)?;
+        let records = repo.versions(name)?.into_iter().map(|version| {
+            let active = published.as_ref().filter(|p| p.active == version.number);
+            let at = version.created;
+            match active {
+                Some(p) => VersionRecord { version, state: State::Active, revision: p.revision, at },
+                None => VersionRecord { version, state: State::Superseded, revision: 0, at },
+            }
+        });
+        Ok(Agent::recalled(name.clone(), records))
+    }
+
+    fn adopt(&self, agent: &mut Agent, out: &mut Outcome) -> Result<(), CycleError> {
+        let Some(repo) = self.repo else { return Ok(()) };
+        let Some(edit) = repo.human_edit(agent.name())? else { return Ok(()) };
+        let kind = CommandKind::Adopt { content: edit.content, source: edit.source };
+        let command = Command { agent: agent.name().clone(), by: edit.by, kind };
+        self.apply(agent, EventBody::Command(command), out)
+    }
+
+    fn order(
+        &self,
+        agent: &mut Agent,
+        kind: CommandKind,
+        out: &mut Outcome,
+    ) -> Result<(), CycleError> {
+        let command = Command { agent: agent.name().clone(), by: "whetstone optimize".to_owned(), kind };
+        self.apply(agent, EventBody::Command(command), out)
+    }
+
+    fn apply(
+        &self,
+        agent: &mut Agent,
+        body: EventBody,
+        out: &mut Outcome,
+    ) -> Result<(), CycleError> {
+        let event = Event { agent: agent.name().clone(), at: self.at, body };
+        for effect in agent.apply(&event, self.policy) {
+            match effect {
+                Effect::Request(request) => out.request = Some(*request),
+                Effect::Decision(decision) => out.decisions.push(decision),
+                Effect::Version(record) => {
+                    if let Some(repo) = self.repo {
+                        repo.project(&record)?;
+                    }
+                    out.versions.push(*record);
+                }
+                Effect::Update(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AgentReport {
+    fn take_proposal(&mut self, proposal: &Proposal) {
+        self.findings.clone_from(&proposal.findings);
+        self.llm.clone_from(&proposal.llm);
+        for part in [&proposal.prompt, &proposal.config] {
+            self.refused.extend_from_slice(&part.refused);
+        }
+    }
+
+    fn take_version(&mut self, record: Option<&VersionRecord>) {
+        let Some(record) = record else { return };
+        self.version = Some(record.version.number);
+        self.state = Some(record.state.name().to_owned());
+        self.author = Some(record.version.author.to_string());
+        self.changes.clone_from(&record.version.reasons);
+    }
+}

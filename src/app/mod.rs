@@ -1,0 +1,132 @@
+//! Wires the stages: four roles on one log, and HTTP in front. The only module that knows them all.
+//!
+//! ```text
+//!  POST, send ─▶ agent-traces ────┐
+//!  orders ─────▶ prompt-commands ─┴▶ decode ─▶ agent-events ─▶ aggregate ─▶ prompt-versions ─▶ publish ─▶ git
+//!                     ▲                            ▲              │  └────▶ prompt-updates, decisions
+//!                     └──── edits by people ───────┼──────────────┼──────────────────────────┘
+//!                                                  └─ optimize ◀──┴─ optimization-requests
+//! ```
+//!
+//! Each role is a loop on a thread of its own: poll, decide, commit in one atomic step. There is no
+//! channel between them: what passes from one to the next passes through the log, whose polls are
+//! bounded (512 records; 64 for publish, 4 for optimize).
+
+mod aggregate;
+mod codec;
+mod decode;
+mod meta_agent;
+mod optimize;
+mod orders;
+mod publish;
+mod role;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub use codec::CodecError;
+pub use meta_agent::{
+    AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent,
+};
+pub use orders::{Orders, Update};
+pub use role::RoleError;
+
+use self::role::Context;
+use crate::base::{Clock, Metrics};
+use crate::config::Config;
+use crate::consume::Log;
+use crate::govern::AgentView;
+use crate::optimize::Optimizer;
+use crate::publish::ConfigRepo;
+use crate::serve::{self, Server, Views};
+
+/// A whole Whetstone: what it is made of comes in from outside, so that a test can bring its own.
+pub struct App {
+    /// What it means to do.
+    pub config: Arc<Config>,
+    /// Where everything is kept.
+    pub log: Arc<dyn Log>,
+    /// What does the slow work.
+    pub optimizer: Arc<Optimizer>,
+    /// The config repo, if there is one.
+    pub repo: Option<ConfigRepo>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl App {
+    /// Runs the configured roles, and HTTP on `listener` if there is one, until `stop` or until one
+    /// of them fails.
+    ///
+    /// # Errors
+    /// Why the first role that failed did.
+    pub async fn run(
+        self,
+        listener: Option<TcpListener>,
+        stop: CancellationToken,
+    ) -> Result<(), RoleError> {
+        let ready = Arc::new(AtomicBool::new(false));
+        let server = listener.map(|listener| (listener, self.server(ready.clone())));
+        let Self { config, log, optimizer, repo, clock, metrics } = self;
+        let roles = config.roles.clone();
+        let context = Context { log, config, clock, metrics, stop: stop.clone() };
+        let mut tasks: JoinSet<Result<(), RoleError>> = JoinSet::new();
+        let _ends_the_rest = stop.clone().drop_guard();
+
+        if roles.decode {
+            let context = context.clone();
+            tasks.spawn_blocking(move || decode::run(&context));
+        }
+        if roles.aggregate {
+            let context = context.clone();
+            tasks.spawn_blocking(move || aggregate::run(&context, &ready));
+        } else {
+            ready.store(true, Ordering::SeqCst);
+        }
+        if roles.optimize {
+            let context = context.clone();
+            tasks.spawn_blocking(move || optimize::run(&context, &optimizer));
+        }
+        if let Some(repo) = repo.filter(|_| roles.publish) {
+            tasks.spawn_blocking(move || publish::run(&context, &repo));
+        }
+        if let Some((listener, server)) = server {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                serve::serve(server, listener, stop).await.map_err(RoleError::Http)
+            });
+        }
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            stop.cancel();
+            result = result.and(ended.unwrap_or_else(|panic| Err(panicked(&panic))));
+        }
+        result
+    }
+
+    fn server(&self, ready: Arc<AtomicBool>) -> Server {
+        let log = self.log.clone();
+        let views: Views =
+            Arc::new(move || agent_views(log.as_ref()).map_err(|problem| problem.to_string()));
+        let token = self.config.http.token.clone();
+        Server { log: self.log.clone(), views, metrics: self.metrics.clone(), ready, token }
+    }
+}
+
+/// The agents as the log's tables tell them, by name.
+///
+/// # Errors
+/// If the log fails, or holds what this version cannot read.
+pub fn agent_views(log: &dyn Log) -> Result<Vec<AgentView>, RoleError> {
+    Ok(aggregate::restore(log)?.values().map(crate::govern::Agent::view).collect())
+}
+
+fn panicked(panic: &JoinError) -> RoleError {
+    RoleError::Panicked(panic.to_string())
+}

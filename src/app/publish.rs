@@ -1,0 +1,104 @@
+//! The publish role: projects versions into the config repo and brings people's edits back as
+//! commands.
+
+use std::collections::BTreeMap;
+
+use super::codec;
+use super::role::{Context, RoleError};
+use crate::base::{AgentName, Digest, EventTime};
+use crate::consume::{NewRecord, Topic};
+use crate::govern::{Command, CommandKind, VersionRecord};
+use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection};
+
+const BATCH: usize = 64;
+
+pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError> {
+    let mut role = Publish { context, repo, adopted: BTreeMap::new(), looked: None };
+    let mut consumer = context.join("publish", &[Topic::PromptVersions])?;
+    while !context.stop.is_cancelled() {
+        let mut outputs = role.look_for_edits()?;
+        let records = consumer.poll(BATCH)?;
+        for record in &records {
+            outputs.extend(role.project(&codec::from_json(record)?)?);
+        }
+        if !records.is_empty() {
+            repo.push()?;
+            consumer.commit(outputs)?;
+        } else if !outputs.is_empty() {
+            context.log.append(outputs)?;
+        }
+    }
+    Ok(())
+}
+
+struct Publish<'a> {
+    context: &'a Context,
+    repo: &'a ConfigRepo,
+    /// What was last sent for adoption, so that an edit is not sent again while it is on its way.
+    adopted: BTreeMap<AgentName, Digest>,
+    looked: Option<EventTime>,
+}
+
+impl Publish<'_> {
+    fn project(&mut self, record: &VersionRecord) -> Result<Vec<NewRecord>, RoleError> {
+        let agent = &record.version.agent;
+        let projection = self.repo.project(record)?;
+        let result = match &projection {
+            Projection::Committed { commit } => {
+                let number = record.version.number;
+                tracing::info!(%agent, version = %number, %commit, "published to the config repo");
+                "committed"
+            }
+            Projection::AlreadyThere => "already_there",
+            Projection::Unchanged => "unchanged",
+            Projection::HumanEditPending => "human_edit_pending",
+        };
+        self.context.metrics.projections.with_label_values(&[result]).inc();
+        match projection {
+            Projection::HumanEditPending => self.adopt(agent),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks at the repo every so often, and at once after the start.
+    fn look_for_edits(&mut self) -> Result<Vec<NewRecord>, RoleError> {
+        let now = self.context.clock.now();
+        let interval = self.context.config.repo.poll_interval_millis();
+        if self.looked.is_some_and(|looked| (0..interval).contains(&now.millis_since(looked))) {
+            return Ok(Vec::new());
+        }
+        self.looked = Some(now);
+        if self.repo.fetch()? == Fetched::Rewound {
+            self.project_all_again()?;
+        }
+        let mut commands = Vec::new();
+        for agent in self.repo.agents()? {
+            commands.extend(self.adopt(&agent)?);
+        }
+        Ok(commands)
+    }
+
+    /// Our commits gave way to a person's: what they held is projected once more on top.
+    fn project_all_again(&mut self) -> Result<(), RoleError> {
+        for record in self.context.log.table(Topic::PromptVersions)? {
+            self.project(&codec::from_json(&record)?)?;
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, agent: &AgentName) -> Result<Vec<NewRecord>, RoleError> {
+        let Some(edit) = self.repo.human_edit(agent)? else {
+            self.adopted.remove(agent);
+            return Ok(Vec::new());
+        };
+        let digest = edit.content.digest();
+        if self.adopted.get(agent) == Some(&digest) {
+            return Ok(Vec::new());
+        }
+        self.adopted.insert(agent.clone(), digest);
+        let HumanEdit { content, source, by } = edit;
+        let kind = CommandKind::Adopt { content, source };
+        let command = Command { agent: agent.clone(), by, kind };
+        Ok(vec![codec::json(Topic::PromptCommands, agent.as_str(), &command)])
+    }
+}

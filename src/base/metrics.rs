@@ -1,0 +1,114 @@
+//! Every metric there is, in one place: named by Prometheus' conventions, of bounded cardinality.
+//!
+//! No label carries an agent's name or any other text from outside.
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// The metrics of one process. Not global: each test has its own.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// `whetstone_records_total{role}`: records a role has taken in and committed.
+    pub records: IntCounterVec,
+    /// `whetstone_dead_letters_total{reason}`.
+    pub dead_letters: IntCounterVec,
+    /// `whetstone_runs_total{outcome}`: runs decoded, by outcome.
+    pub runs: IntCounterVec,
+    /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
+    pub runs_refused: IntCounterVec,
+    /// `whetstone_optimizations_total{result}`: proposals by result: edits, no_change.
+    pub optimizations: IntCounterVec,
+    /// `whetstone_llm_fallbacks_total{reason}`: optimizations in which pattern edits stood in for the model.
+    pub llm_fallbacks: IntCounterVec,
+    /// `whetstone_llm_tokens_total{direction}`: tokens sent to and received from the model.
+    pub llm_tokens: IntCounterVec,
+    /// `whetstone_decisions_total{decision}`.
+    pub decisions: IntCounterVec,
+    /// `whetstone_projections_total{result}`: versions projected into the config repo.
+    pub projections: IntCounterVec,
+    /// `whetstone_lag_records{role}`: records still ahead of a role.
+    pub lag: IntGaugeVec,
+    /// `whetstone_agents`: agents this process owns.
+    pub agents: IntGauge,
+    /// `whetstone_commit_seconds`: duration of the atomic step.
+    pub commit: Histogram,
+}
+
+impl Metrics {
+    /// Fresh metrics in a registry of their own.
+    ///
+    /// # Errors
+    /// If two metrics share a name: a mistake in this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, label: &str| {
+            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let lag = IntGaugeVec::new(
+            Opts::new("whetstone_lag_records", "Records still ahead of a role."),
+            &["role"],
+        )?;
+        registry.register(Box::new(lag.clone()))?;
+        let agents = IntGauge::new("whetstone_agents", "Agents this process owns.")?;
+        registry.register(Box::new(agents.clone()))?;
+        let commit = Histogram::with_opts(
+            HistogramOpts::new("whetstone_commit_seconds", "Duration of the atomic step.")
+                .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
+        )?;
+        registry.register(Box::new(commit.clone()))?;
+        Ok(Self {
+            records: counter("whetstone_records_total", "Records a role has committed.", "role")?,
+            dead_letters: counter(
+                "whetstone_dead_letters_total",
+                "Records that could not be read, by reason.",
+                "reason",
+            )?,
+            runs: counter("whetstone_runs_total", "Runs decoded, by outcome.", "outcome")?,
+            runs_refused: counter(
+                "whetstone_runs_refused_total",
+                "Runs that joined no window, by reason.",
+                "reason",
+            )?,
+            optimizations: counter(
+                "whetstone_optimizations_total",
+                "Proposals made, by result.",
+                "result",
+            )?,
+            llm_fallbacks: counter(
+                "whetstone_llm_fallbacks_total",
+                "Optimizations in which pattern edits stood in for the model, by reason.",
+                "reason",
+            )?,
+            llm_tokens: counter(
+                "whetstone_llm_tokens_total",
+                "Tokens sent to and received from the model.",
+                "direction",
+            )?,
+            decisions: counter("whetstone_decisions_total", "Decisions, by kind.", "decision")?,
+            projections: counter(
+                "whetstone_projections_total",
+                "Versions projected into the config repo, by result.",
+                "result",
+            )?,
+            lag,
+            agents,
+            commit,
+            registry,
+        })
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// If a metric cannot be encoded.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|problem| prometheus::Error::Msg(problem.to_string()))
+    }
+}

@@ -1,0 +1,86 @@
+//! `whetstone check`: is everything there that `run` needs?
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::Tone;
+use super::Env;
+use crate::optimize::Optimizer;
+use crate::publish::ConfigRepo;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  whetstone check\n  whetstone check --config whetstone.yaml --json")]
+pub(super) struct Args {}
+
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
+    let mut findings = vec![Finding {
+        what: "configuration",
+        ok: true,
+        detail: "every key is known and every value possible".to_owned(),
+    }];
+    findings.push(match env.log() {
+        Ok(_) => {
+            let detail = format!("{} can be used", env.config.data_dir.display());
+            Finding { what: "data directory", ok: true, detail }
+        }
+        Err(failure) => {
+            Finding { what: "data directory", ok: false, detail: failure.error().to_string() }
+        }
+    });
+    findings.extend(repo(&env));
+    let problem = Optimizer::from_config(&env.config.llm).problem();
+    findings.push(Finding {
+        what: "model",
+        ok: problem.is_none(),
+        detail: match problem {
+            Some(problem) => format!("{problem}; patterns alone will decide"),
+            None if env.config.llm.enabled => format!("{} is set up", env.config.llm.model),
+            None => "switched off: patterns alone will decide".to_owned(),
+        },
+    });
+    if env.output.json {
+        env.output.value(&findings)?;
+    } else {
+        for finding in &findings {
+            let (tone, mark) = if finding.ok { (Tone::Good, "ok") } else { (Tone::Bad, "!!") };
+            let mark = env.output.paint(tone, mark);
+            env.output.line(format!("{mark}  {:<15} {}", finding.what, finding.detail));
+        }
+    }
+    // A missing model is a choice; a repo or directory that cannot be used is not.
+    let broken = findings.iter().any(|finding| !finding.ok && finding.what != "model");
+    if broken {
+        return Err(Failure::Usage(anyhow::anyhow!("not everything is there; see above")));
+    }
+    Ok(())
+}
+
+fn repo(env: &Env) -> Vec<Finding> {
+    let what = "config repo";
+    let Some(options) = env.config.repo.options() else {
+        let detail = "none: runs are counted, nothing is optimized; set repo.path".to_owned();
+        return vec![Finding { what, ok: true, detail }];
+    };
+    let agents = ConfigRepo::open(options).and_then(|repo| {
+        let agents = repo.agents()?;
+        for agent in &agents {
+            repo.read(agent)?;
+        }
+        Ok(agents)
+    });
+    match agents {
+        Ok(agents) => {
+            let names: Vec<_> = agents.iter().map(ToString::to_string).collect();
+            let detail = format!("{} agents: {}", names.len(), names.join(", "));
+            vec![Finding { what, ok: true, detail }]
+        }
+        Err(problem) => vec![Finding { what, ok: false, detail: problem.to_string() }],
+    }
+}

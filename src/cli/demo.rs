@@ -1,0 +1,306 @@
+//! `whetstone demo`: simulated agents on the real thing. Their traces go through the embedded log, the
+//! four roles and a git repo in a directory; what the agents run next is what comes out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use super::output::{Tone, number, percent, safe, table};
+use super::{Env, runtime};
+use crate::app::{App, Orders, agent_views};
+use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock, VersionNumber};
+use crate::config::Config;
+use crate::consume::{EmbeddedLog, Log};
+use crate::govern::{AgentView, Content};
+use crate::optimize::Optimizer;
+use crate::publish::{ConfigRepo, RepoOptions};
+use crate::simulate::{SimulatedAgent, simulated_agents};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whetstone demo                        live, until Ctrl-C\n  \
+    whetstone demo --once                 a few rounds, then a summary\n  \
+    whetstone demo --once --dir ./play    keep the log and the git repo to look at\n\n\
+    The agents are simulated, and so are their traces, times and gains; windows, optimizer, guard,\n\
+    versions and git commits are the real ones. No model is asked and nothing leaves the machine.")]
+pub(super) struct Args {
+    /// Run a fixed number of rounds, print a summary and end
+    #[arg(long)]
+    once: bool,
+    /// Where to keep log and repo; a temporary directory if not given
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Rounds with --once
+    #[arg(long, default_value_t = 12)]
+    rounds: u32,
+    /// Runs of each agent in a round
+    #[arg(long, default_value_t = 60)]
+    runs: u32,
+    /// Seeds the simulated world
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+}
+
+/// What the demo differs in from the defaults.
+const SETTINGS: [&str; 6] = [
+    "rollout=immediate",
+    "windows.kind=sliding",
+    "windows.length=6h",
+    "windows.slide=1h",
+    "min_traces=100",
+    "cooldown=1h",
+];
+
+pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
+    let temporary = tempfile::tempdir().map_err(Failure::failed)?;
+    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let config = settings(&dir)?;
+    let agents = simulated_agents();
+    let repo = prepare_repo(&config, &agents)?;
+    let log: Arc<dyn Log> = Arc::new(
+        EmbeddedLog::open(&config.data_dir, Arc::new(SystemClock)).map_err(Failure::failed)?,
+    );
+    let app = App {
+        optimizer: Arc::new(Optimizer::from_config(&config.llm)),
+        config: Arc::new(config),
+        log: log.clone(),
+        repo: Some(repo),
+        clock: Arc::new(SystemClock),
+        metrics: Metrics::new().map_err(Failure::failed)?,
+    };
+    let stop = CancellationToken::new();
+    let runtime = runtime()?;
+    let running = runtime.spawn_blocking({
+        let (handle, stop) = (runtime.handle().clone(), stop.clone());
+        move || handle.block_on(app.run(None, stop))
+    });
+    let mut world = World::new(agents, log, args, env);
+    let shown = world.play(&running);
+    stop.cancel();
+    runtime.block_on(running).map_err(Failure::failed)?.map_err(Failure::failed)?;
+    shown?;
+    world.summary(args.dir.as_deref())
+}
+
+fn settings(dir: &Path) -> Result<Config, Failure> {
+    let mut settings: Vec<String> = SETTINGS.map(str::to_owned).to_vec();
+    settings.push("llm.enabled=false".to_owned());
+    let mut config = Config::load(None, std::iter::empty(), &settings).map_err(Failure::failed)?;
+    config.data_dir = dir.join("data");
+    config.repo.path = Some(dir.join("repo"));
+    Ok(config)
+}
+
+fn prepare_repo(config: &Config, agents: &[SimulatedAgent]) -> Result<ConfigRepo, Failure> {
+    let Some(options) = config.repo.options() else {
+        return Err(Failure::Failed(anyhow::anyhow!("the demo has no repo")));
+    };
+    let RepoOptions { path, configs, .. } = &options;
+    let folder = path.join(configs);
+    std::fs::create_dir_all(&folder).map_err(Failure::failed)?;
+    for agent in agents {
+        let prompts = folder.join(format!("{}_agent_prompts.yaml", agent.name));
+        if prompts.exists() {
+            continue;
+        }
+        std::fs::write(prompts, agent.prompts_yaml()).map_err(Failure::failed)?;
+        let config = folder.join(format!("{}_agent_config.yaml", agent.name));
+        std::fs::write(config, agent.config_yaml()).map_err(Failure::failed)?;
+    }
+    ConfigRepo::init(options).map_err(Failure::failed)
+}
+
+/// The simulated world and what is seen of it.
+struct World {
+    agents: Vec<SimulatedAgent>,
+    log: Arc<dyn Log>,
+    env: Env,
+    rng: Rng,
+    now: EventTime,
+    started: EventTime,
+    sent: u64,
+    per_round: u32,
+    rounds: Option<u32>,
+    current: BTreeMap<AgentName, (VersionNumber, Content)>,
+    next_update: u64,
+    rewards: BTreeMap<AgentName, Vec<f64>>,
+}
+
+/// Simulated milliseconds between two runs of an agent.
+const BETWEEN_RUNS: i64 = 60_000;
+
+type Running = tokio::task::JoinHandle<Result<(), crate::app::RoleError>>;
+
+impl World {
+    fn new(agents: Vec<SimulatedAgent>, log: Arc<dyn Log>, args: &Args, env: Env) -> Self {
+        let started = SystemClock.now();
+        Self {
+            agents,
+            log,
+            env,
+            rng: Rng::with_seed(args.seed),
+            now: started.plus_millis(-10 * 24 * 3_600_000),
+            started,
+            sent: 0,
+            per_round: args.runs,
+            rounds: args.once.then_some(args.rounds),
+            current: BTreeMap::new(),
+            next_update: 0,
+            rewards: BTreeMap::new(),
+        }
+    }
+
+    /// Rounds, until enough or until the app has ended.
+    fn play(&mut self, running: &Running) -> Result<(), Failure> {
+        self.env.output.remark("simulated agents on the real log, roles and git repo; Ctrl-C ends");
+        self.settle(running, |world, views| {
+            views.iter().filter(|view| view.active.is_some()).count() == world.agents.len()
+        })?;
+        let mut round = 0;
+        while self.rounds.is_none_or(|rounds| round < rounds) && !running.is_finished() {
+            round += 1;
+            self.subscribe()?;
+            self.send()?;
+            let views = self.settle(running, |world, views| {
+                let done = |v: &AgentView| v.runs.windowed + v.runs.late + v.runs.duplicate;
+                views.iter().map(done).sum::<u64>() >= world.sent
+                    && views.iter().all(|view| view.optimizing.is_none())
+            })?;
+            self.show(round, &views);
+            // A person watches: a round a second. A script does not.
+            if self.rounds.is_none() || self.env.output.is_live() {
+                self.log.wait(Duration::from_millis(700));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until `done`, and gives the agents as they then stand.
+    fn settle(
+        &self,
+        running: &Running,
+        done: impl Fn(&Self, &[AgentView]) -> bool,
+    ) -> Result<Vec<AgentView>, Failure> {
+        loop {
+            let views = agent_views(self.log.as_ref()).map_err(Failure::failed)?;
+            if done(self, &views) || running.is_finished() {
+                return Ok(views);
+            }
+            self.log.wait(Duration::from_millis(50));
+        }
+    }
+
+    /// Takes in what the agents should run now, as any subscriber would.
+    fn subscribe(&mut self) -> Result<(), Failure> {
+        let orders = Orders::new(self.log.as_ref());
+        let (updates, next) =
+            orders.follow(self.next_update, Duration::ZERO).map_err(Failure::failed)?;
+        self.next_update = next;
+        for update in updates {
+            let version = update.active;
+            self.current.insert(update.agent, (version.number, version.content));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        let mut traces = Vec::new();
+        for _ in 0..self.per_round {
+            self.now = self.now.plus_millis(BETWEEN_RUNS);
+            for agent in &self.agents {
+                let Some((number, content)) = self.current.get(&agent.name) else { continue };
+                self.sent += 1;
+                // The start of this process keeps ids apart when --dir is used again.
+                let id = self.started.as_millis().unsigned_abs() * 100_000 + self.sent;
+                traces.push(agent.run(id, (*number, content), self.now, &mut self.rng));
+            }
+        }
+        Orders::new(self.log.as_ref()).send(&traces).map_err(Failure::failed)
+    }
+
+    fn show(&mut self, round: u32, views: &[AgentView]) {
+        for view in views {
+            let rewards = self.rewards.entry(view.agent.clone()).or_default();
+            let active = view.versions.iter().find(|version| Some(version.version) == view.active);
+            rewards.push(active.and_then(|version| version.mean_reward).unwrap_or_default());
+        }
+        let output = &self.env.output;
+        if output.json {
+            return;
+        }
+        if output.is_live() {
+            output.line("\u{1b}[2J\u{1b}[H");
+        }
+        output.line(output.paint(Tone::Faint, &format!("round {round}: simulated agents")));
+        let mut rows = vec![["AGENT", "RUNS", "VERSION", "SUCCESS", "REWARD", "", "LAST CHANGE"]
+            .map(str::to_owned)
+            .to_vec()];
+        for view in views {
+            let Some(active) = view.versions.iter().find(|v| Some(v.version) == view.active) else {
+                continue;
+            };
+            let change = active.changes.last().map_or("", String::as_str);
+            let change: String = safe(change).chars().take(56).collect();
+            let rewards = self.rewards.get(&view.agent).map(Vec::as_slice).unwrap_or_default();
+            rows.push(vec![
+                view.agent.to_string(),
+                view.runs.windowed.to_string(),
+                active.version.to_string(),
+                percent(active.success_rate),
+                number(active.mean_reward, 3),
+                sparkline(rewards),
+                change,
+            ]);
+        }
+        for line in table(&rows) {
+            output.line(line);
+        }
+    }
+
+    /// Before and after, from the versions' own figures.
+    fn summary(&self, dir: Option<&Path>) -> Result<(), Failure> {
+        let views = agent_views(self.log.as_ref()).map_err(Failure::failed)?;
+        let output = &self.env.output;
+        if output.json {
+            return output.value(&serde_json::json!({ "simulated": true, "agents": views }));
+        }
+        output.line(output.paint(Tone::Strong, "\nSummary (simulated agents)"));
+        for view in &views {
+            output.line(format!("\n{}", output.paint(Tone::Strong, view.agent.as_str())));
+            for version in &view.versions {
+                let changes = safe(&version.changes.join("; "));
+                output.line(format!(
+                    "  {:<4} {:<11} {:>5} runs  {:>7} successful  reward {}  {}",
+                    version.version.to_string(),
+                    version.state,
+                    version.runs.known(),
+                    percent(version.success_rate),
+                    number(version.mean_reward, 3),
+                    changes
+                ));
+            }
+        }
+        match dir {
+            Some(dir) => output.line(format!(
+                "\nThe versions are commits: git -C {} log --stat",
+                dir.join("repo").display()
+            )),
+            None => output.line("\nWith --dir DIR the log and the git repo are kept to look at."),
+        }
+        Ok(())
+    }
+}
+
+/// The last 16 values as bars.
+fn sparkline(values: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let tail = values.iter().skip(values.len().saturating_sub(16));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+    let bar = |value: &f64| BARS.get((value.clamp(0.0, 0.999) * 8.0) as usize).copied();
+    tail.map(|value| bar(value).unwrap_or(' ')).collect()
+}

@@ -1,0 +1,177 @@
+//! The command line: one file a command. Reads arguments and environment, prints, sets the exit code;
+//! decides nothing.
+
+mod check;
+mod demo;
+mod diff;
+mod failure;
+mod optimize;
+mod orders;
+mod output;
+mod run;
+mod send;
+mod show;
+mod status;
+mod versions;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use self::failure::Failure;
+use self::output::Output;
+use crate::base::SystemClock;
+use crate::config::Config;
+use crate::consume::EmbeddedLog;
+
+/// Sharpens AI agents' prompts and configs from their own execution traces.
+#[derive(Debug, Parser)]
+#[command(
+    name = "whetstone",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+        whetstone demo                        watch simulated agents get better, nothing needed\n  \
+        whetstone optimize --traces runs.jsonl --repo ./agents   one learning cycle over a file\n  \
+        whetstone run                         take traces on http://127.0.0.1:8087 and keep learning\n  \
+        whetstone status                      what each agent runs and how it fares\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong use or configuration."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration file; every key is explained in configs/whetstone.yaml
+    #[arg(long, global = true, env = "WHETSTONE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one configuration key, e.g. --set llm.model=gpt-4o-mini (repeatable)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Print JSON for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = output::Color::Auto)]
+    color: output::Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulated agents that get better before your eyes; needs nothing
+    Demo(demo::Args),
+    /// Take traces and keep learning until stopped
+    Run(run::Args),
+    /// One learning cycle over files of traces
+    Optimize(optimize::Args),
+    /// Send files of traces, or follow a directory
+    Send(send::Args),
+    /// What each agent runs and how it fares
+    Status(status::Args),
+    /// An agent's versions
+    Versions(versions::Args),
+    /// One version: why it was made and what it holds
+    Show(show::Args),
+    /// What changed between two versions
+    Diff(diff::Args),
+    /// Make a candidate the active version
+    Approve(orders::Approve),
+    /// Refuse a candidate
+    Reject(orders::Reject),
+    /// Make an earlier version the active one again
+    Rollback(orders::Rollback),
+    /// Stop optimizing an agent
+    Pause(orders::Pause),
+    /// Start optimizing it again
+    Resume(orders::Resume),
+    /// Print each agent's current version, then every update as it comes
+    Watch(watch::Args),
+    /// Check configuration, config repo and model key
+    Check(check::Args),
+}
+
+/// What a command works with.
+struct Env {
+    config: Config,
+    output: Output,
+}
+
+impl Env {
+    fn log(&self) -> Result<Arc<EmbeddedLog>, Failure> {
+        let log = EmbeddedLog::open(&self.config.data_dir, Arc::new(SystemClock));
+        Ok(Arc::new(log.map_err(Failure::failed)?))
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help) => {
+            // Nothing is left to do where even the help cannot be printed.
+            let _unprintable = help.print();
+            return if help.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_logging();
+    let output = Output::new(cli.global.json, cli.global.color);
+    match dispatch(cli, output.clone()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let env = || -> Result<Env, Failure> {
+        let config = Config::load(global.config.as_deref(), std::env::vars(), &global.settings)
+            .map_err(Failure::usage)?;
+        Ok(Env { config, output: output.clone() })
+    };
+    match command {
+        Command::Demo(args) => demo::main(&args, env()?),
+        Command::Run(args) => run::main(&args, env()?),
+        Command::Optimize(args) => optimize::main(&args, env()?),
+        Command::Send(args) => send::main(&args, &env()?),
+        Command::Status(args) => status::main(&args, &env()?),
+        Command::Versions(args) => versions::main(&args, &env()?),
+        Command::Show(args) => show::main(&args, &env()?),
+        Command::Diff(args) => diff::main(&args, &env()?),
+        Command::Approve(args) => orders::approve(args, &env()?),
+        Command::Reject(args) => orders::reject(args, &env()?),
+        Command::Rollback(args) => orders::rollback(args, &env()?),
+        Command::Pause(args) => orders::pause(args, &env()?),
+        Command::Resume(args) => orders::resume(args, &env()?),
+        Command::Watch(args) => watch::main(&args, &env()?),
+        Command::Check(args) => check::main(&args, env()?),
+    }
+}
+
+/// Logs go to standard error; `WHETSTONE_LOG` filters them as `RUST_LOG` does elsewhere.
+fn start_logging() {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("WHETSTONE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,whetstone=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)
+}

@@ -1,0 +1,65 @@
+//! `whetstone status`: what each agent runs and how it fares.
+
+use super::failure::Failure;
+use super::output::{Tone, number, percent, table};
+use super::Env;
+use crate::app::agent_views;
+use crate::base::AgentName;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  whetstone status\n  whetstone status mitigation --json")]
+pub(super) struct Args {
+    /// Only this agent
+    agent: Option<AgentName>,
+}
+
+pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
+    let log = env.log()?;
+    let mut views = agent_views(log.as_ref()).map_err(Failure::failed)?;
+    if let Some(agent) = &args.agent {
+        views.retain(|view| view.agent == *agent);
+        if views.is_empty() {
+            return Err(Failure::Failed(anyhow::anyhow!(
+                "no agent {agent}: `whetstone status` lists those that have sent traces or stand in the repo"
+            )));
+        }
+    }
+    if env.output.json {
+        return env.output.value(&views);
+    }
+    if views.is_empty() {
+        env.output.line("No agents yet. Send traces with `whetstone send FILE`, or try `whetstone demo`.");
+        return Ok(());
+    }
+    let heading = ["AGENT", "VERSION", "RUNS", "SUCCESS", "REWARD", "P50 s", "ABORTED", "STATE"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for view in &views {
+        let state = if view.active.is_none() {
+            "not in the repo".to_owned()
+        } else if let Some(candidate) = view.candidate {
+            format!("{candidate} waits for approval")
+        } else if view.paused {
+            "paused".to_owned()
+        } else if view.optimizing.is_some() {
+            "optimizing".to_owned()
+        } else {
+            "learning".to_owned()
+        };
+        let figures = &view.recent;
+        rows.push(vec![
+            view.agent.to_string(),
+            view.active.map_or_else(|| "-".to_owned(), |number| number.to_string()),
+            figures.runs.known().to_string(),
+            percent(figures.success_rate),
+            number(figures.mean_reward, 3),
+            number(figures.latency_p50, 1),
+            figures.runs.aborted.to_string(),
+            state,
+        ]);
+    }
+    for (index, line) in table(&rows).into_iter().enumerate() {
+        let line = if index == 0 { env.output.paint(Tone::Faint, &line) } else { line };
+        env.output.line(line);
+    }
+    Ok(())
+}

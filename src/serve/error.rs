@@ -1,0 +1,45 @@
+//! What can go wrong with a request, as JSON with a hint.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use serde_json::json;
+
+/// A refused request.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No token, or a wrong one.
+    #[error("this changes state: send the token as `Authorization: Bearer …`")]
+    Unauthorized,
+    /// The body is not marked as JSON.
+    #[error("send `Content-Type: application/json` or `application/x-ndjson`")]
+    ContentType,
+    /// The body is not what the route takes.
+    #[error("{0}")]
+    BadBody(String),
+    /// No such agent.
+    #[error("no agent {0:?}: GET /api/agents lists those that have sent traces or stand in the repo")]
+    NoAgent(String),
+    /// State is still being restored.
+    #[error("still restoring: try again in a moment")]
+    NotReady,
+    /// The log or the state behind it failed; the log says more.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BadBody(_) => StatusCode::BAD_REQUEST,
+            Self::NoAgent(_) => StatusCode::NOT_FOUND,
+            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status.is_server_error() {
+            tracing::error!(error = %self, "request failed");
+        }
+        (status, Json(json!({ "error": self.to_string() }))).into_response()
+    }
+}

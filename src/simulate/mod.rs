@@ -1,0 +1,9 @@
+//! Simulated agents: they stand in for real ones in the demo, and say so in everything they send.
+//!
+//! Pure and seeded. How well one does really depends on what its prompt and config say, by a hidden
+//! rule that only this module knows: the rest of Whetstone sees nothing but the traces.
+
+mod agents;
+mod rule;
+
+pub use agents::{SimulatedAgent, simulated_agents};
