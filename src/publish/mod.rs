@@ -1,0 +1,5 @@
+//! Stage 6: versions -> the git config repo, once.
+mod block;
+mod edit;
+mod parse;
+mod render;
