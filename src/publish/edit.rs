@@ -386,7 +386,7 @@ mod tests {
         text
     }
 
-    fn is_block(file: &String) -> bool {
+    fn is_block(file: &str) -> bool {
         file.contains("first: >") || file.contains("first: |")
     }
 
@@ -414,7 +414,7 @@ mod tests {
         }
 
         #[test]
-        fn adding_a_bullet_only_adds_lines(file in file().prop_filter("a block", is_block), bullet in "[a-z]{1,9}") {
+        fn adding_a_bullet_only_adds_lines(file in file().prop_filter("a block", |file| is_block(file)), bullet in "[a-z]{1,9}") {
             let mut wanted = read_map(&file).unwrap();
             let old = wanted["first"].as_str().unwrap_or_default().to_owned();
             let old = if old.trim().is_empty() { "" } else { old.trim_end_matches('\n') };
