@@ -21,3 +21,4 @@ pub mod decode;
 pub mod fold;
 
 pub mod govern;
+pub mod publish;

@@ -10,3 +10,4 @@ mod log_killed;
 mod log_model;
 mod fold;
 mod runs;
+mod publish;

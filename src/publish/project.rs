@@ -1,0 +1,259 @@
+//! One version record becomes one commit, once.
+//!
+//! Files are written first, the index follows, the commit last: whatever the instant at which this
+//! stops, the next call finds what it left and finishes it. In this order, too, a person's commit at
+//! the same time holds our files or refuses to happen; were the index last, it would delete them.
+//! The commit's tree is the branch's own plus our files, so that nothing else that people have staged
+//! or changed gets into it.
+
+use std::path::{Path, PathBuf};
+
+use git2::build::TreeUpdateBuilder;
+use git2::{ErrorCode, FileMode, IndexEntry, Oid, Signature, Time};
+use serde_json::{Value, json};
+
+use super::edit::{Uneditable, edit};
+use super::error::{PublishError, Result, git};
+use super::parse::Map;
+use super::render::entry;
+use super::repo::{ConfigRepo, Head, OnDisk};
+use super::trailers::{self, Published, Standing};
+use super::version_file;
+use crate::base::AgentName;
+use crate::govern::{Author, Content, State, Version, VersionRecord};
+
+/// How often a write starts over because somebody else wrote at the same time.
+const ATTEMPTS: usize = 3;
+
+/// What came of projecting a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// It is in the repo now.
+    Committed {
+        /// The commit's id.
+        commit: String,
+    },
+    /// It was there before, or a later revision of the agent was.
+    AlreadyThere,
+    /// Its state changes no file.
+    Unchanged,
+    /// A person has changed the agent's files and nobody has adopted that yet: nothing was written.
+    HumanEditPending,
+}
+
+/// A file that has to say something else, or has to be in the commit as it is.
+struct Change {
+    path: PathBuf,
+    before: Option<String>,
+    after: String,
+}
+
+impl ConfigRepo {
+    /// Brings the repo to what `record` says: a candidate's version file, or an active version's
+    /// file and the agent's configs. Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// [`PublishError`]; calling again after what it asks for was done finishes the work.
+    pub fn project(&self, record: &VersionRecord) -> Result<Projection> {
+        let version = &record.version;
+        if version.content.digest() != version.digest {
+            return Err(PublishError::BadRecord {
+                agent: version.agent.clone(),
+                revision: record.revision,
+                problem: "its content does not have the digest it states",
+            });
+        }
+        for _ in 0..ATTEMPTS {
+            if let Some(projection) = self.try_project(record)? {
+                return Ok(projection);
+            }
+        }
+        Err(PublishError::Contended)
+    }
+
+    /// One attempt; none if somebody else was faster.
+    fn try_project(&self, record: &VersionRecord) -> Result<Option<Projection>> {
+        let version = &record.version;
+        let agent = &version.agent;
+        let head = self.head()?;
+        let before = self.published(agent)?;
+        if before.as_ref().is_some_and(|before| before.revision >= record.revision) {
+            self.intents.done(agent)?;
+            return Ok(Some(Projection::AlreadyThere));
+        }
+        let standing = before.and_then(|before| before.standing);
+        let active = match &record.state {
+            State::Candidate => false,
+            State::Active => true,
+            State::Superseded | State::Rejected { .. } | State::RolledBack { .. } => {
+                return Ok(Some(Projection::Unchanged));
+            }
+        };
+        self.ensure_at_rest()?;
+        let mut changes = vec![self.version_change(version)?];
+        if active {
+            let Some(configs) = self.config_changes(version, standing.as_ref())? else {
+                self.intents.done(agent)?;
+                return Ok(Some(Projection::HumanEditPending));
+            };
+            changes.extend(configs);
+            self.intents.note(agent, &version.content)?;
+        }
+        for change in &changes {
+            let same = change.before.as_ref() == Some(&change.after);
+            let before = change.before.as_deref();
+            if !same && !self.files.replace(&change.path, before, &change.after)? {
+                return Ok(None);
+            }
+        }
+        let now = Standing { version: version.number, digest: version.digest.clone() };
+        let after = if active { Some(now) } else { standing.clone() };
+        let published = Published { revision: record.revision, standing: after };
+        let message = trailers::render(record, standing.as_ref(), &published);
+        let paths: Vec<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
+        let Some(entries) = self.stage(&paths)? else { return Ok(None) };
+        let Some(commit) = self.commit(&head, &entries, &message, record)? else { return Ok(None) };
+        self.intents.done(agent)?;
+        Ok(Some(Projection::Committed { commit: commit.to_string() }))
+    }
+
+    fn version_change(&self, version: &Version) -> Result<Change> {
+        let path = self.layout.version_of(&version.agent, version.number);
+        let Some(text) = self.files.read(&path)? else {
+            return Ok(Change { path, before: None, after: version_file::render(version) });
+        };
+        let found = version_file::parse(&text)
+            .map_err(|problem| PublishError::Garbled { path: path.clone(), problem })?;
+        if found.digest != version.digest || found.agent != version.agent {
+            return Err(PublishError::VersionTaken { path });
+        }
+        Ok(Change { path, before: Some(text.clone()), after: text })
+    }
+
+    /// What the configs have to say for `version` to be active; none if a person's edit is there
+    /// that nobody has adopted.
+    fn config_changes(
+        &self,
+        version: &Version,
+        standing: Option<&Standing>,
+    ) -> Result<Option<Vec<Change>>> {
+        let agent = &version.agent;
+        let disk = self.on_disk(agent)?;
+        if let Some(disk) = &disk {
+            let digest = disk.content.digest();
+            let expected = digest == version.digest
+                || standing.is_some_and(|standing| standing.digest == digest)
+                || self.is_ours(agent, disk)?;
+            if !expected {
+                return Ok(None);
+            }
+        } else if standing.is_some() && self.intents.pending(agent)?.is_none() {
+            let path = self.layout.prompts_of(agent);
+            return Err(PublishError::Gone { agent: agent.clone(), path });
+        }
+        self.patched(agent, disk, &version.content).map(Some)
+    }
+
+    fn patched(
+        &self,
+        agent: &AgentName,
+        disk: Option<OnDisk>,
+        wanted: &Content,
+    ) -> Result<Vec<Change>> {
+        let (prompts, config) = match disk {
+            Some(disk) => (Some(disk.prompts), disk.config),
+            None => (None, self.files.read(&self.layout.config_of(agent))?),
+        };
+        let texts = wanted.prompts.iter().map(|(key, text)| (key.clone(), json!(text))).collect();
+        let mut changes = vec![change(self.layout.prompts_of(agent), prompts, &texts)?];
+        if config.is_some() || !wanted.config.is_empty() {
+            changes.push(change(self.layout.config_of(agent), config, &wanted.config)?);
+        }
+        Ok(changes)
+    }
+
+    /// Tells the index that `paths` are as they are on disk, and nothing about any other file; none
+    /// if another git command holds it.
+    fn stage(&self, paths: &[&Path]) -> Result<Option<Vec<IndexEntry>>> {
+        let doing = git("update the index of the config repository");
+        let mut index = self.repo.index().map_err(&doing)?;
+        index.read(true).map_err(&doing)?;
+        for path in paths {
+            index.add_path(path).map_err(&doing)?;
+        }
+        match index.write() {
+            Ok(()) => Ok(Some(paths.iter().filter_map(|path| index.get_path(path, 0)).collect())),
+            Err(error) if error.code() == ErrorCode::Locked => Ok(None),
+            Err(error) => Err(doing(error)),
+        }
+    }
+
+    /// Commits `entries` on top of `head`; none if `head` is no longer the newest.
+    fn commit(
+        &self,
+        head: &Head,
+        entries: &[IndexEntry],
+        message: &str,
+        record: &VersionRecord,
+    ) -> Result<Option<Oid>> {
+        let doing = git("commit to the config repository");
+        let repo = &self.repo;
+        let parent = head.commit.map(|id| repo.find_commit(id)).transpose().map_err(&doing)?;
+        let tree = match &parent {
+            Some(parent) => parent.tree(),
+            None => {
+                repo.treebuilder(None).and_then(|t| t.write()).and_then(|id| repo.find_tree(id))
+            }
+        };
+        let mut update = TreeUpdateBuilder::new();
+        for entry in entries {
+            let executable = entry.mode == u32::from(FileMode::BlobExecutable);
+            let mode = if executable { FileMode::BlobExecutable } else { FileMode::Blob };
+            update.upsert(entry.path.as_slice(), entry.id, mode);
+        }
+        let tree = update.create_updated(repo, &tree.map_err(&doing)?).map_err(&doing)?;
+        let tree = repo.find_tree(tree).map_err(&doing)?;
+        let committer = self.signature(&self.options.committer.0, record).map_err(&doing)?;
+        let author = match &record.version.author {
+            Author::Human { name } => self.signature(name, record).unwrap_or(committer.clone()),
+            Author::Patterns | Author::Llm { .. } => committer.clone(),
+        };
+        let parents: Vec<_> = parent.iter().collect();
+        let commit =
+            repo.commit(None, &author, &committer, message, &tree, &parents).map_err(&doing)?;
+        let subject = message.lines().next().unwrap_or_default();
+        let log = format!("commit: {subject}");
+        let moved = match head.commit {
+            Some(old) => repo.reference_matching(&head.name, commit, true, old, &log),
+            None => repo.reference(&head.name, commit, false, &log),
+        };
+        match moved.map_err(|error| (error.code(), error)) {
+            Ok(_reference) => Ok(Some(commit)),
+            Err((ErrorCode::Modified | ErrorCode::Exists | ErrorCode::Locked, _)) => Ok(None),
+            Err((_, error)) => Err(doing(error)),
+        }
+    }
+
+    /// A name as a commit states it. Its time is the record's, so that the same records give the
+    /// same commits.
+    fn signature(
+        &self,
+        name: &str,
+        record: &VersionRecord,
+    ) -> std::result::Result<Signature<'static>, git2::Error> {
+        let name = name.replace(|c: char| c.is_control() || matches!(c, '<' | '>'), " ");
+        let seconds = record.at.as_millis().div_euclid(1000).max(0);
+        Signature::new(name.trim(), &self.options.committer.1, &Time::new(seconds, 0))
+    }
+}
+
+fn change(path: PathBuf, before: Option<String>, wanted: &Map) -> Result<Change> {
+    let after = match &before {
+        Some(text) => edit(text, wanted).map_err(|Uneditable(key)| {
+            let path = path.clone();
+            PublishError::Uneditable { path, key }
+        })?,
+        None => wanted.iter().map(|(key, value): (_, &Value)| entry(key, value, 0)).collect(),
+    };
+    Ok(Change { path, before, after })
+}
