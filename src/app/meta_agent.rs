@@ -11,11 +11,11 @@ use crate::config::Config;
 use crate::decode::{Run, Trace};
 use crate::fold::WindowKind;
 use crate::govern::{
-    Agent, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport, Policy,
+    Agent, AgentView, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport, Policy,
     Proposal, Reason, Request, Rollout, State, VersionRecord,
 };
 use crate::optimize::Optimizer;
-use crate::publish::{ConfigRepo, PublishError, RepoOptions};
+use crate::publish::{ConfigRepo, PublishError, Published};
 
 /// Learns from batches of traces: the original's entry point, kept.
 ///
@@ -183,7 +183,41 @@ impl MetaAgent {
         runs: Vec<Run>,
     ) -> Result<(AgentReport, bool), CycleError> {
         let policy = self.policy(name);
-        let mut step = Step { repo: self.repo.as_ref(), policy: &policy, at: self.clock.now() };
+        let at = self.clock.now();
+        let (mut agent, mut out, view) = self.gather(name, runs, (&policy, at))?;
+        let mut report = AgentReport {
+            figures: view.recent,
+            left_out: view.runs.duplicate + view.runs.late + view.runs.unknown_version,
+            attributed: view.runs.attributed,
+            ..AgentReport::default()
+        };
+        let request = out.request.take();
+        let analysed = request.is_some();
+        if let Some(request) = request {
+            let proposal = self.optimizer.propose(&request).await;
+            report.take_proposal(&proposal);
+            out.versions.clear();
+            let step = Step { repo: self.repo.as_ref(), policy: &policy, at };
+            step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
+            let of_use = |record: &&VersionRecord| {
+                matches!(record.state, State::Active | State::Candidate)
+            };
+            report.take_version(out.versions.iter().rfind(of_use));
+        }
+        report.decisions =
+            out.decisions.iter().map(|d| format!("{}: {}", d.decision, d.reason)).collect();
+        self.agents.insert(name.clone(), agent);
+        Ok((report, analysed))
+    }
+
+    /// The agent with its runs folded in, asked for an optimization.
+    fn gather(
+        &mut self,
+        name: &AgentName,
+        runs: Vec<Run>,
+        (policy, at): (&Policy, EventTime),
+    ) -> Result<(Agent, Outcome, AgentView), CycleError> {
+        let step = Step { repo: self.repo.as_ref(), policy, at };
         let mut agent = match self.agents.remove(name) {
             Some(agent) => agent,
             None => step.recall(name)?,
@@ -204,28 +238,7 @@ impl MetaAgent {
         }
         let view = agent.view();
         step.order(&mut agent, CommandKind::Optimize, &mut out)?;
-
-        let mut report = AgentReport {
-            figures: view.recent,
-            left_out: view.runs.duplicate + view.runs.late + view.runs.unknown_version,
-            attributed: view.runs.attributed,
-            ..AgentReport::default()
-        };
-        let request = out.request.take();
-        let analysed = request.is_some();
-        if let Some(request) = request {
-            let proposal = self.optimizer.propose(&request).await;
-            report.take_proposal(&proposal);
-            out.versions.clear();
-            step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
-            report.take_version(out.versions.iter().rfind(|record| {
-                matches!(record.state, State::Active | State::Candidate)
-            }));
-        }
-        report.decisions =
-            out.decisions.iter().map(|d| format!("{}: {}", d.decision, d.reason)).collect();
-        self.agents.insert(name.clone(), agent);
-        Ok((report, analysed))
+        Ok((agent, out, view))
     }
 
     /// The agent's policy, with one window for the whole batch.
@@ -257,9 +270,11 @@ impl Step<'_> {
         let Some(repo) = self.repo else { return Ok(Agent::new(name.clone())) };
         let published = repo.published(name)?;
         let records = repo.versions(name)?.into_iter().map(|version| {
-            let active = published.as_ref().filter(|p| p.active == version.number);
             let at = version.created;
-            match active {
+            let stands = |p: &&Published| {
+                p.standing.as_ref().is_some_and(|standing| standing.version == version.number)
+            };
+            match published.as_ref().filter(stands) {
                 Some(p) => VersionRecord { version, state: State::Active, revision: p.revision, at },
                 None => VersionRecord { version, state: State::Superseded, revision: 0, at },
             }

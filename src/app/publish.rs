@@ -8,7 +8,7 @@ use super::role::{Context, RoleError};
 use crate::base::{AgentName, Digest, EventTime};
 use crate::consume::{NewRecord, Topic};
 use crate::govern::{Command, CommandKind, VersionRecord};
-use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection};
+use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection, PublishError};
 
 const BATCH: usize = 64;
 
@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
             outputs.extend(role.project(&codec::from_json(record)?)?);
         }
         if !records.is_empty() {
-            repo.push()?;
+            role.push()?;
             consumer.commit(outputs)?;
         } else if !outputs.is_empty() {
             context.log.append(outputs)?;
@@ -68,14 +68,25 @@ impl Publish<'_> {
             return Ok(Vec::new());
         }
         self.looked = Some(now);
-        if self.repo.fetch()? == Fetched::Rewound {
-            self.project_all_again()?;
+        match self.repo.fetch() {
+            Ok(Fetched::Rewound { dropped }) => {
+                tracing::info!(dropped, "people's commits came first: projecting ours again on top");
+                self.project_all_again()?;
+            }
+            Ok(_) => {}
+            Err(problem) => offline(problem)?,
         }
+        self.push()?;
         let mut commands = Vec::new();
         for agent in self.repo.agents()? {
             commands.extend(self.adopt(&agent)?);
         }
         Ok(commands)
+    }
+
+    /// What cannot be pushed now is pushed with a later look: the commits are here.
+    fn push(&self) -> Result<(), RoleError> {
+        self.repo.push().map(drop).or_else(offline)
     }
 
     /// Our commits gave way to a person's: what they held is projected once more on top.
@@ -101,4 +112,13 @@ impl Publish<'_> {
         let command = Command { agent: agent.clone(), by, kind };
         Ok(vec![codec::json(Topic::PromptCommands, agent.as_str(), &command)])
     }
+}
+
+/// A remote that cannot be reached is waited for; anything else ends the role.
+fn offline(problem: PublishError) -> Result<(), RoleError> {
+    if matches!(problem, PublishError::Command { .. }) {
+        tracing::warn!(%problem, "the remote of the config repo cannot be reached; trying again later");
+        return Ok(());
+    }
+    Err(problem.into())
 }

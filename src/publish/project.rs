@@ -86,7 +86,11 @@ impl ConfigRepo {
             State::Candidate => false,
             State::Active => true,
             State::Superseded | State::Rejected { .. } | State::RolledBack { .. } => {
-                return Ok(Some(Projection::Unchanged));
+                // It is missing where a person's edit or commit came first when it was active.
+                if self.files.read(&self.layout.version_of(agent, version.number))?.is_some() {
+                    return Ok(Some(Projection::Unchanged));
+                }
+                false
             }
         };
         self.ensure_at_rest()?;

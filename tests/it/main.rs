@@ -11,3 +11,4 @@ mod log_model;
 mod fold;
 mod runs;
 mod publish;
+mod tidy;
