@@ -21,4 +21,5 @@ pub mod decode;
 pub mod fold;
 
 pub mod govern;
+pub mod optimize;
 pub mod publish;

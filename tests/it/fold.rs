@@ -10,6 +10,10 @@ use whetstone::fold::{
 
 use crate::runs::{any_run, run};
 
+/// A run, its version and two delays in milliseconds, and a choice between the two.
+type Delayed = (Run, u32, i64, i64);
+type Jitter = fn(&Delayed) -> i64;
+
 const V1: VersionNumber = VersionNumber(1);
 
 fn add(run: &Run) -> Aggregate {
@@ -88,7 +92,7 @@ proptest! {
     ) {
         // A run comes at most `allowed_lateness` after one that ended later.
         let lateness = spec.allowed_lateness.max(1);
-        let fold_by = |jitter: fn(&(Run, u32, i64, i64)) -> i64| {
+        let fold_by = |jitter: Jitter| {
             let mut runs = runs.clone();
             runs.sort_by_key(|run| run.0.end.as_millis() + jitter(run) % lateness);
             let mut windows = Windows::default();

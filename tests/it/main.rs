@@ -9,6 +9,8 @@ mod log_embedded;
 mod log_killed;
 mod log_model;
 mod fold;
+mod patterns;
+mod patterns_offer;
 mod runs;
 mod publish;
 mod tidy;

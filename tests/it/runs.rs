@@ -58,9 +58,9 @@ pub(crate) fn calling(mut run: Run, tools: &[&str]) -> Run {
     run
 }
 
-/// How a run used one tool, half a second a call.
+/// How a run used one tool, 50 ms a call.
 pub(crate) fn tool(name: &str, calls: u32, errors: u32) -> ToolUse {
-    ToolUse { name: name.to_owned(), calls, errors, millis: u64::from(calls) * 500 }
+    ToolUse { name: name.to_owned(), calls, errors, millis: u64::from(calls) * 50 }
 }
 
 /// Any run that ends within `ends`: few ids, so that some come twice, and more tools and signatures
