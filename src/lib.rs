@@ -12,14 +12,19 @@
 //!  serve     HTTP: health, metrics, API; reads views, sends commands
 //! ```
 //!
-//! `base` and `config` stand before them, `app` and `cli` wire them. A stage may use what an earlier
-//! stage's `mod.rs` exports, and nothing of a later one: what flows back flows through the log.
+//! `base` stands before them all and `config` before `optimize`; `app` and `cli` wire them, and
+//! `simulate` gives the demo its agents. A stage may use what an earlier stage's `mod.rs` exports, and
+//! nothing of a later one: what flows back flows through the log.
 
+pub mod app;
 pub mod base;
+pub mod cli;
+pub mod config;
 pub mod consume;
 pub mod decode;
 pub mod fold;
-
 pub mod govern;
 pub mod optimize;
 pub mod publish;
+pub mod serve;
+pub mod simulate;

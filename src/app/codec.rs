@@ -12,7 +12,9 @@ const STATE_FORMAT: u8 = 1;
 
 /// Why a record of ours cannot be read back.
 #[derive(Debug, thiserror::Error)]
-#[error("{topic} offset {offset} does not read back: {problem}; was it written by a newer version?")]
+#[error(
+    "{topic} offset {offset} does not read back: {problem}; was it written by a newer version?"
+)]
 pub struct CodecError {
     topic: Topic,
     offset: u64,

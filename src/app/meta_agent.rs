@@ -1,18 +1,19 @@
 //! One learning cycle over a batch of traces, with no log: the same decoder, state machine, optimizer
 //! and config repo as the stream, called in a row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::parts::{open_repo, optimizer};
 use crate::base::{AgentName, Clock, EventTime, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::decode::{Run, Trace};
 use crate::fold::WindowKind;
 use crate::govern::{
-    Agent, AgentView, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport, Policy,
-    Proposal, Reason, Request, Rollout, State, VersionRecord,
+    Agent, AgentView, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport,
+    Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
 };
 use crate::optimize::Optimizer;
 use crate::publish::{ConfigRepo, PublishError, Published};
@@ -123,8 +124,8 @@ impl MetaAgent {
     /// # Errors
     /// If the repo cannot be opened.
     pub fn new(config: Config) -> Result<Self, CycleError> {
-        let repo = config.repo.options().map(ConfigRepo::open).transpose()?;
-        let optimizer = Optimizer::from_config(&config.llm);
+        let repo = open_repo(&config)?;
+        let optimizer = optimizer(&config);
         let clock = Arc::new(SystemClock);
         let (agents, options) = (BTreeMap::new(), CycleOptions::default());
         Ok(Self { config, repo, optimizer, clock, agents, cycles: 0, options })
@@ -199,9 +200,8 @@ impl MetaAgent {
             out.versions.clear();
             let step = Step { repo: self.repo.as_ref(), policy: &policy, at };
             step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
-            let of_use = |record: &&VersionRecord| {
-                matches!(record.state, State::Active | State::Candidate)
-            };
+            let of_use =
+                |record: &&VersionRecord| matches!(record.state, State::Active | State::Candidate);
             report.take_version(out.versions.iter().rfind(of_use));
         }
         report.decisions =
@@ -275,7 +275,9 @@ impl Step<'_> {
                 p.standing.as_ref().is_some_and(|standing| standing.version == version.number)
             };
             match published.as_ref().filter(stands) {
-                Some(p) => VersionRecord { version, state: State::Active, revision: p.revision, at },
+                Some(p) => {
+                    VersionRecord { version, state: State::Active, revision: p.revision, at }
+                }
                 None => VersionRecord { version, state: State::Superseded, revision: 0, at },
             }
         });
@@ -296,7 +298,8 @@ impl Step<'_> {
         kind: CommandKind,
         out: &mut Outcome,
     ) -> Result<(), CycleError> {
-        let command = Command { agent: agent.name().clone(), by: "whetstone optimize".to_owned(), kind };
+        let command =
+            Command { agent: agent.name().clone(), by: "whetstone optimize".to_owned(), kind };
         self.apply(agent, EventBody::Command(command), out)
     }
 

@@ -18,6 +18,7 @@ mod decode;
 mod meta_agent;
 mod optimize;
 mod orders;
+mod parts;
 mod publish;
 mod role;
 
@@ -29,10 +30,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use codec::CodecError;
-pub use meta_agent::{
-    AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent,
-};
+pub use meta_agent::{AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent};
 pub use orders::{Orders, Update};
+pub use parts::{open_repo, optimizer, repo_options};
 pub use role::RoleError;
 
 use self::role::Context;
@@ -74,7 +74,7 @@ impl App {
         let ready = Arc::new(AtomicBool::new(false));
         let server = listener.map(|listener| (listener, self.server(ready.clone())));
         let Self { config, log, optimizer, repo, clock, metrics } = self;
-        let roles = config.roles.clone();
+        let roles = config.roles;
         let context = Context { log, config, clock, metrics, stop: stop.clone() };
         let mut tasks: JoinSet<Result<(), RoleError>> = JoinSet::new();
         let _ends_the_rest = stop.clone().drop_guard();

@@ -20,7 +20,8 @@ pub(super) fn run(context: &Context, optimizer: &Arc<Optimizer>) -> Result<(), R
     let mut consumer = context.join("optimize", &[Topic::OptimizationRequests])?;
     while let Some(records) = consumer.next(CONCURRENCY)? {
         let requests = records.iter().map(codec::from_json).collect::<Result<Vec<_>, _>>()?;
-        let Some(proposals) = Handle::current().block_on(answer(requests, optimizer, context)) else {
+        let Some(proposals) = Handle::current().block_on(answer(requests, optimizer, context))
+        else {
             return Ok(());
         };
         let at = context.clock.now();

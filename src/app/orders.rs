@@ -36,8 +36,9 @@ impl<'a> Orders<'a> {
     /// # Errors
     /// If the log fails; then none was sent.
     pub fn send(&self, traces: &[Trace]) -> Result<(), LogError> {
-        let record =
-            |trace: &Trace| -> NewRecord { codec::json(Topic::AgentTraces, trace.agent.as_str(), trace) };
+        let record = |trace: &Trace| -> NewRecord {
+            codec::json(Topic::AgentTraces, trace.agent.as_str(), trace)
+        };
         self.log.append(traces.iter().map(record).collect())
     }
 

@@ -70,7 +70,10 @@ impl Publish<'_> {
         self.looked = Some(now);
         match self.repo.fetch() {
             Ok(Fetched::Rewound { dropped }) => {
-                tracing::info!(dropped, "people's commits came first: projecting ours again on top");
+                tracing::info!(
+                    dropped,
+                    "people's commits came first: projecting ours again on top"
+                );
                 self.project_all_again()?;
             }
             Ok(_) => {}

@@ -37,8 +37,10 @@ pub enum RoleError {
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// An agent's state refers to versions that `prompt-versions` does not hold.
-    #[error("the state of {agent} refers to {versions}, which prompt-versions does not hold: \
-             restore the topic from a backup, or delete the agent's state to start it anew")]
+    #[error(
+        "the state of {agent} refers to {versions}, which prompt-versions does not hold: \
+             restore the topic from a backup, or delete the agent's state to start it anew"
+    )]
     MissingVersions {
         /// The agent.
         agent: String,
@@ -93,7 +95,6 @@ impl Member {
     }
 
     /// The atomic step.
-    #[expect(clippy::disallowed_methods, reason = "measures a duration, decides nothing")]
     pub(super) fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LogError> {
         let started = Instant::now();
         self.consumer.commit(outputs)?;

@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 
+use super::Env;
 use super::failure::Failure;
 use super::output::Tone;
-use super::Env;
-use crate::optimize::Optimizer;
+use crate::app::{optimizer, repo_options};
 use crate::publish::ConfigRepo;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  whetstone check\n  whetstone check --config whetstone.yaml --json")]
+#[command(
+    after_help = "Examples:\n  whetstone check\n  whetstone check --config whetstone.yaml --json"
+)]
 pub(super) struct Args {}
 
 #[derive(Serialize)]
@@ -19,7 +21,7 @@ struct Finding {
     detail: String,
 }
 
-pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
+pub(super) fn main(_args: &Args, env: &Env) -> Result<(), Failure> {
     let mut findings = vec![Finding {
         what: "configuration",
         ok: true,
@@ -34,8 +36,8 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
             Finding { what: "data directory", ok: false, detail: failure.error().to_string() }
         }
     });
-    findings.extend(repo(&env));
-    let problem = Optimizer::from_config(&env.config.llm).problem();
+    findings.extend(repo(env));
+    let problem = optimizer(&env.config).problem();
     findings.push(Finding {
         what: "model",
         ok: problem.is_none(),
@@ -64,7 +66,7 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
 
 fn repo(env: &Env) -> Vec<Finding> {
     let what = "config repo";
-    let Some(options) = env.config.repo.options() else {
+    let Some(options) = repo_options(&env.config.repo) else {
         let detail = "none: runs are counted, nothing is optimized; set repo.path".to_owned();
         return vec![Finding { what, ok: true, detail }];
     };

@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe, table};
 use super::{Env, runtime};
-use crate::app::{App, Orders, agent_views};
+use crate::app::{App, Orders, agent_views, optimizer, repo_options};
 use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::consume::{EmbeddedLog, Log};
 use crate::govern::{AgentView, Content};
-use crate::optimize::Optimizer;
 use crate::publish::{ConfigRepo, RepoOptions};
 use crate::simulate::{SimulatedAgent, simulated_agents};
 
@@ -66,7 +65,7 @@ pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
         EmbeddedLog::open(&config.data_dir, Arc::new(SystemClock)).map_err(Failure::failed)?,
     );
     let app = App {
-        optimizer: Arc::new(Optimizer::from_config(&config.llm)),
+        optimizer: Arc::new(optimizer(&config)),
         config: Arc::new(config),
         log: log.clone(),
         repo: Some(repo),
@@ -97,7 +96,7 @@ fn settings(dir: &Path) -> Result<Config, Failure> {
 }
 
 fn prepare_repo(config: &Config, agents: &[SimulatedAgent]) -> Result<ConfigRepo, Failure> {
-    let Some(options) = config.repo.options() else {
+    let Some(options) = repo_options(&config.repo) else {
         return Err(Failure::Failed(anyhow::anyhow!("the demo has no repo")));
     };
     let RepoOptions { path, configs, .. } = &options;
@@ -227,7 +226,8 @@ impl World {
         for view in views {
             let rewards = self.rewards.entry(view.agent.clone()).or_default();
             let active = view.versions.iter().find(|version| Some(version.version) == view.active);
-            rewards.push(active.and_then(|version| version.mean_reward).unwrap_or_default());
+            // A version that has just come in has no runs yet: the curve waits for them.
+            rewards.extend(active.and_then(|version| version.mean_reward));
         }
         let output = &self.env.output;
         if output.json {
@@ -237,9 +237,11 @@ impl World {
             output.line("\u{1b}[2J\u{1b}[H");
         }
         output.line(output.paint(Tone::Faint, &format!("round {round}: simulated agents")));
-        let mut rows = vec![["AGENT", "RUNS", "VERSION", "SUCCESS", "REWARD", "", "LAST CHANGE"]
-            .map(str::to_owned)
-            .to_vec()];
+        let mut rows = vec![
+            ["AGENT", "RUNS", "VERSION", "SUCCESS", "REWARD", "", "LAST CHANGE"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
         for view in views {
             let Some(active) = view.versions.iter().find(|v| Some(v.version) == view.active) else {
                 continue;

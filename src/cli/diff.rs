@@ -2,10 +2,10 @@
 
 use similar::{ChangeTag, TextDiff};
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Output, Tone, safe};
 use super::show::pick;
-use super::Env;
 use crate::app::Orders;
 use crate::base::{AgentName, VersionNumber};
 use crate::govern::Content;

@@ -121,9 +121,10 @@ pub fn main() -> ExitCode {
             return if help.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    start_logging();
+    let quiet = matches!(cli.command, Command::Demo(_) | Command::Watch(_));
+    start_logging(if quiet { "warn" } else { "warn,whetstone=info" });
     let output = Output::new(cli.global.json, cli.global.color);
-    match dispatch(cli, output.clone()) {
+    match dispatch(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
@@ -132,7 +133,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
+fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     let env = || -> Result<Env, Failure> {
         let config = Config::load(global.config.as_deref(), std::env::vars(), &global.settings)
@@ -154,16 +155,16 @@ fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Pause(args) => orders::pause(args, &env()?),
         Command::Resume(args) => orders::resume(args, &env()?),
         Command::Watch(args) => watch::main(&args, &env()?),
-        Command::Check(args) => check::main(&args, env()?),
+        Command::Check(args) => check::main(&args, &env()?),
     }
 }
 
 /// Logs go to standard error; `WHETSTONE_LOG` filters them as `RUST_LOG` does elsewhere.
-fn start_logging() {
+fn start_logging(default: &str) {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("WHETSTONE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,whetstone=info"));
+        .unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, safe};
-use super::Env;
 use crate::app::Orders;
 use crate::base::{AgentName, VersionNumber};
 use crate::consume::Log as _;
@@ -26,7 +26,9 @@ pub(super) struct Approve {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  whetstone reject mitigation v4 --reason 'contradicts the runbook'")]
+#[command(
+    after_help = "Example:\n  whetstone reject mitigation v4 --reason 'contradicts the runbook'"
+)]
 pub(super) struct Reject {
     /// The agent
     agent: AgentName,
@@ -91,12 +93,12 @@ struct Who {
 }
 
 pub(super) fn approve(args: Approve, env: &Env) -> Result<(), Failure> {
-    give(env, args.agent, args.who, CommandKind::Approve { version: args.version })
+    give(env, &args.agent, args.who, CommandKind::Approve { version: args.version })
 }
 
 pub(super) fn reject(args: Reject, env: &Env) -> Result<(), Failure> {
     let kind = CommandKind::Reject { version: args.version, reason: args.reason };
-    give(env, args.agent, args.who, kind)
+    give(env, &args.agent, args.who, kind)
 }
 
 pub(super) fn rollback(args: Rollback, env: &Env) -> Result<(), Failure> {
@@ -105,19 +107,19 @@ pub(super) fn rollback(args: Rollback, env: &Env) -> Result<(), Failure> {
         Only::Config => Half::Config,
     });
     let kind = CommandKind::Rollback { to: args.version, only, reason: args.reason };
-    give(env, args.agent, args.who, kind)
+    give(env, &args.agent, args.who, kind)
 }
 
 pub(super) fn pause(args: Pause, env: &Env) -> Result<(), Failure> {
-    give(env, args.agent, args.who, CommandKind::Pause)
+    give(env, &args.agent, args.who, CommandKind::Pause)
 }
 
 pub(super) fn resume(args: Resume, env: &Env) -> Result<(), Failure> {
-    give(env, args.agent, args.who, CommandKind::Resume)
+    give(env, &args.agent, args.who, CommandKind::Resume)
 }
 
 /// Gives the order and waits a while for its answer.
-fn give(env: &Env, agent: AgentName, who: Who, kind: CommandKind) -> Result<(), Failure> {
+fn give(env: &Env, agent: &AgentName, who: Who, kind: CommandKind) -> Result<(), Failure> {
     let log = env.log()?;
     let orders = Orders::new(log.as_ref());
     let mut next = orders.decisions_end().map_err(Failure::failed)?;
@@ -127,7 +129,7 @@ fn give(env: &Env, agent: AgentName, who: Who, kind: CommandKind) -> Result<(), 
         let (decisions, after) = orders.decisions(next).map_err(Failure::failed)?;
         next = after;
         let answers = |decision: &&Decision| {
-            decision.agent == agent && answers(&command.kind, &decision.decision)
+            decision.agent == *agent && answers(&command.kind, &decision.decision)
         };
         if let Some(decision) = decisions.iter().find(answers) {
             return report(env, decision);

@@ -7,10 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::{Env, runtime};
-use crate::app::App;
+use crate::app::{App, open_repo, optimizer};
 use crate::base::{Metrics, SystemClock};
-use crate::optimize::Optimizer;
-use crate::publish::ConfigRepo;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -21,7 +19,7 @@ pub(super) struct Args {}
 pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
     let log = env.log()?;
     let config = env.config;
-    let repo = config.repo.options().map(ConfigRepo::open).transpose().map_err(Failure::usage)?;
+    let repo = open_repo(&config).map_err(Failure::usage)?;
     if repo.is_none() {
         env.output.remark(
             "no config repo: runs are counted and nothing is optimized; set repo.path to a git repo",
@@ -38,7 +36,7 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
         let bound = listener.local_addr().map_err(Failure::failed)?;
         let data = config.data_dir.display().to_string();
         tracing::info!(%bound, %data, "whetstone is running");
-        let optimizer = Arc::new(Optimizer::from_config(&config.llm));
+        let optimizer = Arc::new(optimizer(&config));
         let metrics = Metrics::new().map_err(Failure::failed)?;
         let clock = Arc::new(SystemClock);
         let app = App { config: Arc::new(config), log, optimizer, repo, clock, metrics };

@@ -150,7 +150,10 @@ fn follow(args: &Args, env: &Env) -> Result<(), Failure> {
                         let read = read_traces(one, args.format, args.agent.as_ref(), &env.output)?;
                         deliver(&read.traces, args, env)?;
                         let (sent, refused) = (read.traces.len(), read.refused);
-                        env.output.line(format!("{}: {sent} runs sent, {refused} refused", path.display()));
+                        env.output.line(format!(
+                            "{}: {sent} runs sent, {refused} refused",
+                            path.display()
+                        ));
                         looks.insert(path, (look.0, look.1, true));
                     }
                 }

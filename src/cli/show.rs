@@ -1,14 +1,16 @@
 //! `whetstone show`: one version, why it was made and what it holds.
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, safe};
-use super::Env;
 use crate::app::Orders;
 use crate::base::{AgentName, VersionNumber};
 use crate::govern::{State, VersionRecord};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  whetstone show mitigation        the active version\n  whetstone show mitigation v3")]
+#[command(
+    after_help = "Examples:\n  whetstone show mitigation        the active version\n  whetstone show mitigation v3"
+)]
 pub(super) struct Args {
     /// The agent
     agent: AgentName,
@@ -26,7 +28,11 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let version = &record.version;
     let title = format!("{} {} ({})", version.agent, version.number, record.state.name());
     env.output.line(env.output.paint(Tone::Strong, &title));
-    env.output.line(format!("made by   {} at {}", safe(&version.author.to_string()), version.created));
+    env.output.line(format!(
+        "made by   {} at {}",
+        safe(&version.author.to_string()),
+        version.created
+    ));
     if let Some(parent) = version.parent {
         env.output.line(format!("from      {parent}"));
     }
@@ -37,10 +43,18 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         env.output.line(format!("evidence  {}", safe(&version.evidence)));
     }
     for reason in &version.reasons {
-        env.output.line(format!("change    {}\n          {}", safe(&reason.change), safe(&reason.why)));
+        env.output.line(format!(
+            "change    {}\n          {}",
+            safe(&reason.change),
+            safe(&reason.why)
+        ));
     }
     for (key, text) in &version.content.prompts {
-        env.output.line(format!("\n{}\n{}", env.output.paint(Tone::Faint, &format!("--- {key}")), safe(text)));
+        env.output.line(format!(
+            "\n{}\n{}",
+            env.output.paint(Tone::Faint, &format!("--- {key}")),
+            safe(text)
+        ));
     }
     env.output.line(env.output.paint(Tone::Faint, "--- config"));
     for (key, value) in &version.content.config {

@@ -1,8 +1,8 @@
 //! `whetstone status`: what each agent runs and how it fares.
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, table};
-use super::Env;
 use crate::app::agent_views;
 use crate::base::AgentName;
 
@@ -28,7 +28,9 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         return env.output.value(&views);
     }
     if views.is_empty() {
-        env.output.line("No agents yet. Send traces with `whetstone send FILE`, or try `whetstone demo`.");
+        env.output.line(
+            "No agents yet. Send traces with `whetstone send FILE`, or try `whetstone demo`.",
+        );
         return Ok(());
     }
     let heading = ["AGENT", "VERSION", "RUNS", "SUCCESS", "REWARD", "P50 s", "ABORTED", "STATE"];

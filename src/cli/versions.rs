@@ -1,13 +1,15 @@
 //! `whetstone versions`: an agent's versions, where each stands and how it fared.
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe, table};
-use super::Env;
 use crate::app::agent_views;
 use crate::base::AgentName;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  whetstone versions mitigation\n  whetstone versions mitigation --json")]
+#[command(
+    after_help = "Examples:\n  whetstone versions mitigation\n  whetstone versions mitigation --json"
+)]
 pub(super) struct Args {
     /// The agent
     agent: AgentName,

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, safe};
-use super::Env;
 use crate::app::Orders;
 use crate::base::AgentName;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  whetstone watch\n  whetstone watch mitigation --json | jq .active.content.prompts")]
+#[command(
+    after_help = "Examples:\n  whetstone watch\n  whetstone watch mitigation --json | jq .active.content.prompts"
+)]
 pub(super) struct Args {
     /// Only this agent
     agent: Option<AgentName>,
@@ -39,7 +41,8 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
             let author = safe(&active.author.to_string());
             env.output.line(format!("{} {name} runs {} by {author}", update.at, active.number));
             for reason in &active.reasons {
-                env.output.line(env.output.paint(Tone::Faint, &format!("    {}", safe(&reason.change))));
+                env.output
+                    .line(env.output.paint(Tone::Faint, &format!("    {}", safe(&reason.change))));
             }
             if let Some(candidate) = update.candidate {
                 env.output.line(format!("    {candidate} waits for approval"));

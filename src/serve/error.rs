@@ -17,7 +17,9 @@ pub enum ApiError {
     #[error("{0}")]
     BadBody(String),
     /// No such agent.
-    #[error("no agent {0:?}: GET /api/agents lists those that have sent traces or stand in the repo")]
+    #[error(
+        "no agent {0:?}: GET /api/agents lists those that have sent traces or stand in the repo"
+    )]
     NoAgent(String),
     /// State is still being restored.
     #[error("still restoring: try again in a moment")]

@@ -104,7 +104,8 @@ async fn versions(
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {
-    let text = server.metrics.render().map_err(|problem| ApiError::Internal(problem.to_string()))?;
+    let text =
+        server.metrics.render().map_err(|problem| ApiError::Internal(problem.to_string()))?;
     let format = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, format)], text).into_response())
 }

@@ -10,13 +10,17 @@ use serde_json::value::RawValue;
 pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let trimmed = body.trim_ascii();
     match trimmed.first() {
-        None => Err("the body is empty: send a run, an array of runs, or one run a line".to_owned()),
+        None => {
+            Err("the body is empty: send a run, an array of runs, or one run a line".to_owned())
+        }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_slice(trimmed)
                 .map_err(|problem| format!("the array is not valid JSON: {problem}"))?;
             Ok(items.iter().map(|item| item.get().as_bytes().to_vec()).collect())
         }
-        Some(_) if serde_json::from_slice::<&RawValue>(trimmed).is_ok() => Ok(vec![trimmed.to_vec()]),
+        Some(_) if serde_json::from_slice::<&RawValue>(trimmed).is_ok() => {
+            Ok(vec![trimmed.to_vec()])
+        }
         Some(_) => {
             let lines = trimmed.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
             Ok(lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect())

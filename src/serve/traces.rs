@@ -20,7 +20,8 @@ pub(super) async fn post_traces(
     authorize(&server, &headers)?;
     let records = split(&body).map_err(ApiError::BadBody)?;
     let accepted = records.len();
-    let records = records.into_iter().map(|run| NewRecord::new(Topic::AgentTraces, "", run)).collect();
+    let records =
+        records.into_iter().map(|run| NewRecord::new(Topic::AgentTraces, "", run)).collect();
     let log = server.log.clone();
     let appended = tokio::task::spawn_blocking(move || log.append(records)).await;
     appended

@@ -31,7 +31,8 @@ impl Rule {
         let rounds = rng.u32(4..9);
         match self {
             Self::Helps { tool } => {
-                let uses = rng.f64() < if advice(content, tool) == Advice::Use { 0.95 } else { 0.45 };
+                let uses =
+                    rng.f64() < if advice(content, tool) == Advice::Use { 0.95 } else { 0.45 };
                 let success = rng.f64() < if uses { 0.85 } else { 0.35 };
                 Course { uses: uses.then_some(tool), rounds, success }
             }
@@ -45,7 +46,11 @@ impl Rule {
                 let limit = content.config_u32("max_step").unwrap_or(u32::MAX);
                 // A long tail: most tasks are short, some take several times as long.
                 let tail = (-rng.f64().max(1e-9).ln()).min(6.0);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 60")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0 to 60"
+                )]
                 let needed = (rounds * (0.4 + 0.6 * tail)).round().clamp(1.0, 60.0) as u32;
                 let done = needed < limit;
                 Course { uses: None, rounds: needed.min(limit), success: done && rng.f64() < 0.92 }
@@ -64,7 +69,8 @@ enum Advice {
 
 /// How the agent reads its learned guidance about `tool`: by plain words, as a model would by sense.
 fn advice(content: &Content, tool: &str) -> Advice {
-    const WARNINGS: [&str; 6] = ["avoid", "do not", "don't", "instead of", "only if", "unless"];
+    const WARNINGS: [&str; 7] =
+        ["avoid", "do not", "don't", "instead of", "only if", "unless", "wary"];
     let Some(system) = content.prompts.get("system") else { return Advice::None };
     let guidance = Guidance::parse(system);
     let Some(bullet) = guidance.bullets().iter().find(|bullet| bullet.text.contains(tool)) else {

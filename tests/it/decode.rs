@@ -121,7 +121,7 @@ fn a_long_run_is_taken_and_its_digest_is_small() {
     assert!(serde_json::to_vec(&run).unwrap().len() < 12_000);
 }
 
-fn stratus(agent: &str, success: bool, submission: Value, extra: Value) -> String {
+fn stratus(agent: &str, success: bool, submission: &Value, extra: &Value) -> String {
     let mut record = json!({
         "trace_id": "s1", "agent_type": format!("AgentType.{agent}"),
         "problem_context": {"problem_id": "p1", "app_description": "a shop"},
@@ -142,7 +142,7 @@ fn stratus(agent: &str, success: bool, submission: Value, extra: Value) -> Strin
 
 #[test]
 fn a_stratus_record_is_read_without_the_originals_mistakes() {
-    let trace = one(&stratus("MITIGATION", true, json!("done"), json!({})));
+    let trace = one(&stratus("MITIGATION", true, &json!("done"), &json!({})));
     assert_eq!(trace.agent.as_str(), "mitigation");
     assert!((trace.latency() - 60.0).abs() < 1e-9, "seconds");
     let calls: Vec<_> = trace.tool_calls().map(|call| (call.name.as_str(), call.ok)).collect();
@@ -157,7 +157,7 @@ fn a_stratus_record_is_read_without_the_originals_mistakes() {
 #[test]
 fn stratus_labels_are_believed_only_where_they_were_determined() {
     let check = |agent, success, submission: Value, extra: Value, expected| {
-        let text = stratus(agent, success, submission, extra);
+        let text = stratus(agent, success, &submission, &extra);
         assert_eq!(one(&text).outcome, expected, "{text}");
     };
     let judged =
@@ -362,7 +362,7 @@ proptest! {
     ) {
         let records = [
             native().to_string(),
-            stratus("DIAGNOSIS", false, json!("x"), json!({})),
+            stratus("DIAGNOSIS", false, &json!("x"), &json!({})),
             json!({"type": "metadata", "problem_id": "p", "timestamp": "t", "timestamp_readable": "2026-05-04 15:07:13"}).to_string(),
         ];
         let mut bytes = records[which].clone().into_bytes();

@@ -3,14 +3,14 @@
 
 mod agent;
 mod decode;
-mod real_data;
+mod fold;
 mod log_conformance;
 mod log_embedded;
 mod log_killed;
 mod log_model;
-mod fold;
 mod patterns;
 mod patterns_offer;
-mod runs;
 mod publish;
+mod real_data;
+mod runs;
 mod tidy;

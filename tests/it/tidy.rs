@@ -10,12 +10,28 @@ const ORDER: [&str; 12] = [
 ];
 
 /// Where nothing slow, failing, timed or random may happen.
-const PURE: [&str; 6] =
-    ["src/decode/", "src/fold/", "src/govern/", "src/simulate/", "src/optimize/patterns/", "src/optimize/evidence.rs"];
+const PURE: [&str; 6] = [
+    "src/decode/",
+    "src/fold/",
+    "src/govern/",
+    "src/simulate/",
+    "src/optimize/patterns/",
+    "src/optimize/evidence.rs",
+];
 
 const IMPURE: [&str; 12] = [
-    "tokio", "rdkafka", "reqwest", "async fn", ".await", "SystemTime", "Instant::now", "std::env",
-    "std::fs", "std::net", "std::process", "Clock",
+    "tokio",
+    "rdkafka",
+    "reqwest",
+    "async fn",
+    ".await",
+    "SystemTime",
+    "Instant::now",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "Clock",
 ];
 
 fn sources() -> BTreeMap<String, String> {
@@ -79,7 +95,7 @@ fn dependencies_point_one_way_and_at_no_submodule() {
             let used = reference.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             let Some(other) = rank(used) else { continue };
             assert!(other <= own, "{path} uses {used}, which comes after it");
-            let inner = reference[used.len()..].trim_start_matches("::");
+            let inner = reference.trim_start_matches(used).trim_start_matches("::");
             let submodule = inner.split("::").next().unwrap();
             let is_module = other != own
                 && submodule.chars().next().is_some_and(char::is_lowercase)

@@ -1,0 +1,198 @@
+//! What was written where: the file over the defaults, the environment over the file, flags over all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_yaml::{Mapping, Value};
+use yamlpath::{Component, Document, Route};
+
+use super::error::{Origin, Problem};
+use super::key::Key;
+use super::shape::{Misfit, Shape, merge};
+use super::suggest::nearest;
+
+/// Everything written, laid over the defaults, and where each piece came from.
+pub(super) struct Layers {
+    shape: Shape,
+    tree: Value,
+    file: Option<File>,
+    /// Keys set from outside the file, in the order in which they were laid on.
+    set: Vec<(Key, Origin)>,
+    problems: Vec<Problem>,
+}
+
+struct File {
+    path: String,
+    /// For line numbers only.
+    document: Option<Document>,
+}
+
+impl Layers {
+    pub(super) fn new(defaults: Value, shape: Shape) -> Self {
+        Self { shape, tree: defaults, file: None, set: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Lays on a file's text.
+    pub(super) fn file(&mut self, path: &Path, text: &str) {
+        let path = path.display().to_string();
+        match serde_yaml::from_str::<Value>(text) {
+            Ok(written) => {
+                self.file = Some(File { path, document: Document::new(text).ok() });
+                self.lay(written);
+            }
+            Err(error) => {
+                let line = error.location().map(|location| location.line());
+                let origin = Origin::File { path, line };
+                self.problems.push(Problem { origin, what: format!("is no YAML: {error}") });
+            }
+        }
+    }
+
+    fn lay(&mut self, written: Value) {
+        let mut misfits = Vec::new();
+        let fitting = self.shape.fit(&Key::default(), written, &mut misfits);
+        if let Some(fitting) = fitting {
+            merge(&mut self.tree, fitting);
+        }
+        for (key, misfit) in misfits {
+            let what = match misfit {
+                Misfit::Unknown => self.unknown(&key),
+                Misfit::Wrong(wrong) if key == Key::default() => format!("the file {wrong}"),
+                Misfit::Wrong(wrong) => format!("{key} {wrong}"),
+            };
+            self.problem(&key, what);
+        }
+    }
+
+    /// Lays on what of the environment is ours. Variables in `others` have meanings of their own.
+    pub(super) fn environment(&mut self, variables: &BTreeMap<String, String>) {
+        for (name, text) in variables {
+            let Some(key) = Key::of_variable(name) else { continue };
+            let token_name = self.text(&Key::default().join("http.token_env"));
+            let is_token = token_name.as_deref() == Some(name.as_str());
+            let is_other = super::OTHER_VARIABLES.contains(&name.as_str());
+            if is_token || is_other || name.starts_with(super::TEST_PREFIX) {
+                continue;
+            }
+            let origin = Origin::Variable(name.clone());
+            if self.find(&key).is_some() {
+                self.set(&key, text, origin);
+                continue;
+            }
+            let names = self.shape.leaves(&Key::default()).into_iter().map(|key| key.variable());
+            let hint = hint(nearest(name, names));
+            let what = format!("there is no key {key}{hint}");
+            self.problems.push(Problem { origin, what });
+        }
+    }
+
+    /// Lays on `key=value`.
+    pub(super) fn flag(&mut self, written: &str) {
+        let origin = Origin::Flag(written.to_owned());
+        let Some((key, text)) = written.split_once('=') else {
+            let what = "write it as key=value, e.g. windows.length=6h".to_owned();
+            self.problems.push(Problem { origin, what });
+            return;
+        };
+        let key = Key::default().join(key.trim());
+        if self.find(&key).is_some() {
+            self.set(&key, text.trim(), origin);
+        } else {
+            let what = self.unknown(&key);
+            self.problems.push(Problem { origin, what });
+        }
+    }
+
+    fn set(&mut self, key: &Key, text: &str, origin: Origin) {
+        let Some(shape) = self.find(key) else { return };
+        match shape.read(text) {
+            Ok(value) => {
+                let nest = |value, part: &String| {
+                    Value::Mapping(Mapping::from_iter([(Value::String(part.clone()), value)]))
+                };
+                let nested = key.parts().iter().rev().fold(value, nest);
+                merge(&mut self.tree, nested);
+                self.set.push((key.clone(), origin));
+            }
+            Err(wrong) => {
+                self.problems.push(Problem { origin, what: format!("{key} {wrong}") });
+            }
+        }
+    }
+
+    fn find(&self, key: &Key) -> Option<&Shape> {
+        key.parts().iter().try_fold(&self.shape, |shape, part| shape.below(part))
+    }
+
+    /// The text at `key`, if there is one.
+    fn text(&self, key: &Key) -> Option<String> {
+        let value = key.parts().iter().try_fold(&self.tree, |value, part| value.get(part))?;
+        value.as_str().map(str::to_owned)
+    }
+
+    /// Says that there is no `key`, and which was meant: one with nearly the same name beside it, or
+    /// one with the same name somewhere else.
+    fn unknown(&self, key: &Key) -> String {
+        let parent = key.parent().unwrap_or_default();
+        let beside = match self.find(&parent) {
+            Some(Shape::Section(sections)) => sections.keys().cloned().collect(),
+            _ => Vec::new(),
+        };
+        let part = key.parts().last().map_or("", String::as_str);
+        let suggestion = nearest(part, beside).map(|near| parent.child(near)).or_else(|| {
+            let leaves = self.shape.leaves(&Key::default());
+            leaves.into_iter().find(|leaf| leaf.parts().last().is_some_and(|last| last == part))
+        });
+        format!("there is no key {key}{}", hint(suggestion.map(|key| key.to_string())))
+    }
+
+    pub(super) fn problem(&mut self, key: &Key, what: String) {
+        let origin = self.origin(key);
+        self.problems.push(Problem { origin, what });
+    }
+
+    /// Where `key` was written, or else the nearest section around it.
+    fn origin(&self, key: &Key) -> Origin {
+        let mut around = Some(key.clone());
+        while let Some(here) = around.filter(|here| !here.parts().is_empty()) {
+            let set = self.set.iter().rev().find(|(set, _)| set.is_within(&here));
+            if let Some((_, origin)) = set {
+                return origin.clone();
+            }
+            if let Some((path, line)) = self.file.as_ref().and_then(|file| file.line(&here)) {
+                return Origin::File { path, line: Some(line) };
+            }
+            around = here.parent();
+        }
+        match &self.file {
+            Some(file) if key.parts().is_empty() => {
+                Origin::File { path: file.path.clone(), line: None }
+            }
+            _ => Origin::Default,
+        }
+    }
+
+    /// The whole, and what is wrong so far.
+    pub(super) fn tree(&self) -> &Value {
+        &self.tree
+    }
+
+    /// Everything found wrong, in the order in which it was written.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        self.problems.sort_by(|a, b| a.origin.cmp(&b.origin));
+        self.problems
+    }
+}
+
+impl File {
+    fn line(&self, key: &Key) -> Option<(String, usize)> {
+        let components = key.parts().iter().map(|part| Component::from(part.as_str()));
+        let route = Route::from(components.collect::<Vec<_>>());
+        let feature = self.document.as_ref()?.query_key_only(&route).ok()?;
+        Some((self.path.clone(), feature.location.point_span.0.0 + 1))
+    }
+}
+
+fn hint(suggestion: Option<String>) -> String {
+    suggestion.map_or_else(String::new, |suggestion| format!("; did you mean {suggestion}?"))
+}

@@ -1,0 +1,231 @@
+//! Configuration in two types: what was written (`Raw`), and what it means ([`Config`]).
+//!
+//! Every key, its meaning and its default stand in `configs/whetstone.yaml`, which is compiled in:
+//! the defaults are that file. On it come, each over the one before: the operator's file,
+//! `WHETSTONE_…` variables, and `--set key=value` flags. What is unknown or impossible is an error
+//! that names the key and the place; everything wrong is said at once.
+//!
+//! After [`Config::load`] nothing is optional that has a meaning, and nothing else reads the
+//! environment. No global: each stage is handed its own part.
+
+mod checks;
+mod duration;
+mod error;
+mod key;
+mod layers;
+mod policy;
+mod raw;
+mod resolve;
+mod shape;
+mod suggest;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_yaml::Value;
+
+pub use error::{ConfigError, Origin, Problem};
+
+use self::layers::Layers;
+use self::raw::Raw;
+use self::shape::Shape;
+use crate::base::AgentName;
+use crate::govern::Policy;
+
+/// The defaults, explained.
+pub const DEFAULTS: &str = include_str!("../../configs/whetstone.yaml");
+
+/// Variables that start so set a key: `WHETSTONE_WINDOWS__LENGTH` sets `windows.length`.
+const VARIABLE_PREFIX: &str = "WHETSTONE_";
+
+/// Variables with that prefix that set no key: the command line reads them itself.
+const OTHER_VARIABLES: [&str; 2] = ["WHETSTONE_CONFIG", "WHETSTONE_LOG"];
+
+/// Variables that only tests set.
+const TEST_PREFIX: &str = "WHETSTONE_TEST_";
+
+/// What the operator wants, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of the log.
+    pub data_dir: PathBuf,
+    /// Milliseconds for which records are kept that nobody needs any more.
+    pub retention: i64,
+    /// The HTTP server.
+    pub http: Http,
+    /// Which parts run here.
+    pub roles: Roles,
+    /// The config repo.
+    pub repo: Repo,
+    /// The model.
+    pub llm: Llm,
+    policy: Policy,
+    agents: BTreeMap<AgentName, Policy>,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where it listens. Beyond loopback only with a token.
+    pub listen: SocketAddr,
+    /// What requests that change anything must bring; nothing if there is none.
+    pub token: Option<SecretString>,
+}
+
+/// Which parts run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four switches, each on its own")]
+pub struct Roles {
+    /// Traces to events.
+    pub decode: bool,
+    /// Events to versions: the agents' owner.
+    pub aggregate: bool,
+    /// Requests to proposals.
+    pub optimize: bool,
+    /// Versions to the config repo.
+    pub publish: bool,
+}
+
+/// The config repo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repo {
+    /// The repository or a folder in it; nothing is optimized without one.
+    pub path: Option<PathBuf>,
+    /// Folder in it of the agents' files.
+    pub configs: String,
+    /// Folder in it of the version files.
+    pub versions: String,
+    /// Fetched from and pushed to, if given.
+    pub remote: Option<String>,
+    /// Must be checked out, if given.
+    pub branch: Option<String>,
+    /// How often to look for edits by people.
+    pub poll_interval: Duration,
+}
+
+/// The model that writes proposals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Llm {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Its name.
+    pub model: String,
+    /// The URL of an OpenAI-compatible server; the model's provider if not given.
+    pub endpoint: Option<String>,
+    /// For one answer.
+    pub timeout: Duration,
+    /// Tries for one proposal, the first included; at least 1.
+    pub attempts: u32,
+    /// 0 to 2.
+    pub temperature: f64,
+    /// The longest answer, in tokens.
+    pub max_tokens: u32,
+}
+
+impl Config {
+    /// Reads the file at `path`, if any, and lays `environment` and then `overrides`, each
+    /// `key=value`, over it and over the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`], or [`ConfigError::Invalid`] with everything that is wrong.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &[String],
+    ) -> Result<Self, ConfigError> {
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        let (defaults, shape) = defaults()?;
+        let mut layers = Layers::new(defaults, shape);
+        if let Some(path) = path {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            layers.file(path, &text);
+        }
+        layers.environment(&environment);
+        for written in overrides {
+            layers.flag(written);
+        }
+        let raw: Raw = serde_yaml::from_value(layers.tree().clone())?;
+        match resolve::resolve(raw, &environment) {
+            Ok(config) => {
+                let problems = layers.into_problems();
+                if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+            }
+            Err(impossible) => {
+                for (key, what) in impossible {
+                    layers.problem(&key, what);
+                }
+                Err(ConfigError::Invalid(layers.into_problems()))
+            }
+        }
+    }
+
+    /// The rules of one agent: its own where it has any, otherwise those of all.
+    pub fn policy(&self, agent: &AgentName) -> Policy {
+        self.agents.get(agent).unwrap_or(&self.policy).clone()
+    }
+}
+
+impl Default for Config {
+    /// What `configs/whetstone.yaml` says.
+    #[expect(clippy::expect_used, reason = "the file is compiled in, and a test loads it")]
+    fn default() -> Self {
+        Self::load(None, [], &[]).expect("the defaults are sound")
+    }
+}
+
+impl Repo {
+    /// How often to look for edits by people, in milliseconds.
+    pub fn poll_interval_millis(&self) -> i64 {
+        i64::try_from(self.poll_interval.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The defaults, and the shape of everything that may be written.
+fn defaults() -> Result<(Value, Shape), ConfigError> {
+    let raw: Raw = serde_yaml::from_str(DEFAULTS)?;
+    let tree = serde_yaml::to_value(&raw)?;
+    let mut policy = Shape::of(&serde_yaml::to_value(&raw.policy)?);
+    let mut shape = Shape::of(&tree);
+    let tunable = raw.policy.guard.tunables.values().next();
+    let tunable = Shape::of(&serde_yaml::to_value(tunable)?);
+    policy.name(&["guard", "tunables"], tunable.clone());
+    shape.name(&["guard", "tunables"], tunable);
+    shape.name(&["agents"], policy);
+    Ok((tree, shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key in `value`, sections first.
+    fn keys(value: &Value, at: &str, into: &mut Vec<String>) {
+        let Value::Mapping(mapping) = value else { return };
+        for (key, below) in mapping {
+            let key = format!("{at}{}", key.as_str().unwrap());
+            keys(below, &format!("{key}."), into);
+            into.push(key);
+        }
+    }
+
+    #[test]
+    fn the_file_of_defaults_names_every_key_there_is() {
+        let (defaults, _) = defaults().unwrap();
+        let (mut there_are, mut named) = (Vec::new(), Vec::new());
+        keys(&defaults, "", &mut there_are);
+        keys(&serde_yaml::from_str(DEFAULTS).unwrap(), "", &mut named);
+        there_are.sort();
+        named.sort();
+        assert_eq!(named, there_are);
+    }
+
+    #[test]
+    fn the_defaults_of_one_agent_are_the_machines_own() {
+        let agent = "any".parse().unwrap();
+        assert_eq!(Config::default().policy(&agent), Policy::default());
+    }
+}

@@ -1,0 +1,143 @@
+//! What may differ from agent to agent, checked: how it becomes the machine's [`Policy`].
+
+use std::collections::BTreeMap;
+
+use super::checks::Checks;
+use super::duration::{DAY, SECOND};
+use super::raw::{RawGuard, RawPolicy, RawReward, RawTunable, RawWindows};
+use crate::fold::{RewardSpec, WindowKind, WindowSpec};
+use crate::govern::{GuardRules, Policy, Rollout, Tunable};
+
+/// The longest stretch of time anything may look back over: leap years included.
+const YEAR: i64 = 366 * DAY;
+
+/// Slides that one sliding window may hold: each is an aggregate in memory, for every version.
+const MAX_SLIDES: i64 = 200;
+
+/// What `raw` means. Where something is impossible, `checks` says so and the result is of no use.
+pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
+    let min_traces = checks.within("min_traces", raw.min_traces, 1..=1_000_000);
+    Policy {
+        windows: windows(&raw.windows, min_traces, checks),
+        min_traces,
+        cooldown: checks.duration("cooldown", &raw.cooldown, 0..=YEAR),
+        reward: reward(&raw.reward, checks),
+        rollout: rollout(&raw.rollout, checks),
+        guard: guard(raw.guard, checks),
+        guidance_key: checks.text("guidance_key", raw.guidance_key),
+        step_key: checks.text("step_key", raw.step_key),
+        retry_key: checks.text("retry_key", raw.retry_key),
+        seed: raw.seed,
+    }
+}
+
+fn windows(raw: &RawWindows, min_traces: u64, checks: &mut Checks) -> WindowSpec {
+    let length = checks.duration("windows.length", &raw.length, SECOND..=YEAR);
+    let slide = checks.duration("windows.slide", &raw.slide, SECOND..=YEAR);
+    let allowed_lateness =
+        checks.duration("windows.allowed_lateness", &raw.allowed_lateness, 0..=YEAR);
+    let kind = match raw.kind.as_str() {
+        "tumbling" => WindowKind::Tumbling { length },
+        "count" => {
+            if raw.runs < min_traces {
+                let reason = "or no window ever holds enough";
+                let what = format!("must be at least min_traces ({min_traces}), {reason}");
+                checks.problem("windows.runs", what);
+            }
+            WindowKind::Count { runs: raw.runs }
+        }
+        kind => {
+            if kind != "sliding" {
+                let what = format!("must be sliding, tumbling or count, not {kind:?}");
+                checks.problem("windows.kind", what);
+            } else if length % slide != 0 {
+                let what = format!("must go into windows.length ({}) evenly", raw.length);
+                checks.problem("windows.slide", what);
+            } else if (length + allowed_lateness) / slide > MAX_SLIDES {
+                let span = format!("{} and {} late", raw.length, raw.allowed_lateness);
+                let what = format!("is too short: {span} hold more than {MAX_SLIDES} slides");
+                checks.problem("windows.slide", what);
+            }
+            WindowKind::Sliding { length, slide }
+        }
+    };
+    WindowSpec { kind, allowed_lateness }
+}
+
+fn reward(raw: &RawReward, checks: &mut Checks) -> RewardSpec {
+    let spec = RewardSpec {
+        success_weight: raw.success_weight,
+        latency_weight: raw.latency_weight,
+        attempts_weight: raw.attempts_weight,
+        tokens_weight: raw.tokens_weight,
+        latency_target: raw.latency_target,
+        attempts_target: raw.attempts_target,
+        tokens_target: raw.tokens_target,
+    };
+    // The spec names the field first, and knows best what is impossible.
+    if let Some(problem) = spec.problem() {
+        let (field, what) = problem.split_once(' ').unwrap_or(("", &problem));
+        checks.problem(&format!("reward.{field}"), what);
+    }
+    spec
+}
+
+fn rollout(raw: &str, checks: &mut Checks) -> Rollout {
+    match raw {
+        "immediate" => return Rollout::Immediate,
+        "manual" => {}
+        "trial" => {
+            checks.problem(
+                "rollout",
+                "trial is not available in this version; use manual or immediate",
+            );
+        }
+        other => checks.problem("rollout", format!("must be manual or immediate, not {other:?}")),
+    }
+    Rollout::Manual
+}
+
+fn guard(raw: RawGuard, checks: &mut Checks) -> GuardRules {
+    const MOST: u64 = 10_000_000;
+    let mut count = |key, value, least| {
+        let value = checks.within(key, value, least..=MOST);
+        usize::try_from(value).unwrap_or(usize::MAX)
+    };
+    GuardRules {
+        max_prompt_chars: count("guard.max_prompt_chars", raw.max_prompt_chars, 1),
+        max_growth_chars: count("guard.max_growth_chars", raw.max_growth_chars, 0),
+        max_bullets: count("guard.max_bullets", raw.max_bullets, 0),
+        max_bullet_chars: count("guard.max_bullet_chars", raw.max_bullet_chars, 1),
+        edit_human_text: raw.edit_human_text,
+        tunables: tunables(raw.tunables, checks),
+    }
+}
+
+fn tunables(raw: BTreeMap<String, RawTunable>, checks: &mut Checks) -> BTreeMap<String, Tunable> {
+    let mut tunables = BTreeMap::new();
+    for (name, raw) in raw {
+        match tunable(&raw) {
+            Ok(tunable) => {
+                tunables.insert(name, tunable);
+            }
+            Err(problem) => checks.problem_of("guard.tunables", &name, problem),
+        }
+    }
+    tunables
+}
+
+fn tunable(raw: &RawTunable) -> Result<Tunable, &'static str> {
+    let (Some(min), Some(max), Some(step)) = (raw.min, raw.max, raw.step) else {
+        return Err("needs min, max and step");
+    };
+    let integer = raw.integer.unwrap_or(false);
+    if min > max {
+        Err("has its min above its max")
+    } else if step <= 0.0 {
+        Err("needs a step above 0")
+    } else if integer && step < 1.0 {
+        Err("needs a step of at least 1, its values being whole numbers")
+    } else {
+        Ok(Tunable { min, max, step, integer })
+    }
+}

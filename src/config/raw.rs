@@ -1,0 +1,121 @@
+//! What was written: the keys and their types, nothing of their meaning.
+//!
+//! Holds no defaults: those stand in `configs/whetstone.yaml`, and every key with them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Raw {
+    pub(super) data_dir: String,
+    pub(super) retention: String,
+    pub(super) log: RawLog,
+    pub(super) http: RawHttp,
+    pub(super) roles: RawRoles,
+    pub(super) repo: RawRepo,
+    pub(super) llm: RawLlm,
+    #[serde(flatten)]
+    pub(super) policy: RawPolicy,
+    /// Each a part of a [`RawPolicy`].
+    #[serde(default)]
+    pub(super) agents: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawLog {
+    pub(super) kind: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawHttp {
+    pub(super) listen: String,
+    pub(super) token_env: Option<String>,
+    pub(super) token_file: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "four switches, each on its own")]
+pub(super) struct RawRoles {
+    pub(super) decode: bool,
+    pub(super) aggregate: bool,
+    pub(super) optimize: bool,
+    pub(super) publish: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawRepo {
+    pub(super) path: Option<String>,
+    pub(super) configs: String,
+    pub(super) versions: String,
+    pub(super) remote: Option<String>,
+    pub(super) branch: Option<String>,
+    pub(super) poll_interval: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawLlm {
+    pub(super) enabled: bool,
+    pub(super) model: String,
+    pub(super) endpoint: Option<String>,
+    pub(super) timeout: String,
+    pub(super) attempts: u64,
+    pub(super) temperature: f64,
+    pub(super) max_tokens: u64,
+}
+
+/// What may differ from agent to agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawPolicy {
+    pub(super) windows: RawWindows,
+    pub(super) min_traces: u64,
+    pub(super) cooldown: String,
+    pub(super) reward: RawReward,
+    pub(super) rollout: String,
+    pub(super) guard: RawGuard,
+    pub(super) guidance_key: String,
+    pub(super) step_key: String,
+    pub(super) retry_key: String,
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawWindows {
+    pub(super) kind: String,
+    pub(super) length: String,
+    pub(super) slide: String,
+    pub(super) runs: u64,
+    pub(super) allowed_lateness: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawReward {
+    pub(super) success_weight: f64,
+    pub(super) latency_weight: f64,
+    pub(super) attempts_weight: f64,
+    pub(super) tokens_weight: f64,
+    pub(super) latency_target: f64,
+    pub(super) attempts_target: f64,
+    pub(super) tokens_target: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawGuard {
+    pub(super) max_prompt_chars: u64,
+    pub(super) max_growth_chars: u64,
+    pub(super) max_bullets: u64,
+    pub(super) max_bullet_chars: u64,
+    pub(super) edit_human_text: bool,
+    #[serde(default)]
+    pub(super) tunables: BTreeMap<String, RawTunable>,
+}
+
+/// Optional throughout, so that what is missing can be named.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawTunable {
+    pub(super) min: Option<f64>,
+    pub(super) max: Option<f64>,
+    pub(super) step: Option<f64>,
+    pub(super) integer: Option<bool>,
+}

@@ -1,0 +1,179 @@
+//! From what was written to what it means, checking every value on the way.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_yaml::Value;
+
+use super::checks::Checks;
+use super::duration::{DAY, HOUR, SECOND};
+use super::key::Key;
+use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
+use super::shape::merge;
+use super::{Config, Http, Llm, Repo, Roles, policy};
+use crate::base::AgentName;
+use crate::govern::Policy;
+
+/// What `raw` means; where something is impossible, what is.
+pub(super) fn resolve(
+    raw: Raw,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Vec<(Key, String)>> {
+    let mut checks = Checks::default();
+    let agents = agents(&raw.policy, raw.agents, &mut checks);
+    if raw.log.kind != "embedded" {
+        checks.problem("log.kind", format!("must be embedded, not {:?}", raw.log.kind));
+    }
+    let config = Config {
+        data_dir: PathBuf::from(checks.text("data_dir", raw.data_dir)),
+        retention: checks.duration("retention", &raw.retention, HOUR..=3650 * DAY),
+        http: http(&raw.http, environment, &mut checks),
+        roles: roles(&raw.roles),
+        repo: repo(raw.repo, &mut checks),
+        llm: llm(raw.llm, &mut checks),
+        policy: policy::resolve(raw.policy, &mut checks),
+        agents,
+    };
+    if checks.problems.is_empty() { Ok(config) } else { Err(checks.problems) }
+}
+
+/// Each agent's part laid over `base`. What is wrong with the base is not said again.
+fn agents(
+    base: &RawPolicy,
+    agents: BTreeMap<String, Value>,
+    checks: &mut Checks,
+) -> BTreeMap<AgentName, Policy> {
+    let mut base_checks = Checks::default();
+    policy::resolve(base.clone(), &mut base_checks);
+    let base_is_sound = base_checks.problems.is_empty();
+    let mut policies = BTreeMap::new();
+    for (name, over) in agents {
+        let name: AgentName = match name.parse() {
+            Ok(name) => name,
+            Err(invalid) => {
+                checks.problem_of("agents", &name, format!("names no agent: {invalid}"));
+                continue;
+            }
+        };
+        let at = Key::default().child("agents").child(name.as_str());
+        let mut own = Checks::below(at.clone());
+        match laid_over(base, over) {
+            Ok(raw) => {
+                policies.insert(name, policy::resolve(raw, &mut own));
+            }
+            Err(error) => checks.problem_of("agents", name.as_str(), error),
+        }
+        if base_is_sound {
+            checks.problems.append(&mut own.problems);
+        }
+    }
+    policies
+}
+
+fn laid_over(base: &RawPolicy, over: Value) -> serde_yaml::Result<RawPolicy> {
+    let mut tree = serde_yaml::to_value(base)?;
+    if !over.is_null() {
+        merge(&mut tree, over);
+    }
+    serde_yaml::from_value(tree)
+}
+
+fn http(raw: &RawHttp, environment: &BTreeMap<String, String>, checks: &mut Checks) -> Http {
+    let listen = raw.listen.parse().unwrap_or_else(|_| {
+        let wanted = "takes an IP address and a port such as 127.0.0.1:8087 or [::1]:8087";
+        checks.problem("http.listen", format!("{wanted}, not {:?}", raw.listen));
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
+    });
+    let token = token(raw, environment, checks);
+    let asked = raw.token_env.is_some() || raw.token_file.is_some();
+    if !listen.ip().is_loopback() && !asked {
+        let what = format!("{listen} can be reached from other machines");
+        checks.problem("http.listen", format!("{what}: set http.token_env or http.token_file"));
+    }
+    Http { listen, token }
+}
+
+fn token(
+    raw: &RawHttp,
+    environment: &BTreeMap<String, String>,
+    checks: &mut Checks,
+) -> Option<SecretString> {
+    let (key, found) = match (&raw.token_env, &raw.token_file) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            checks.problem("http.token_file", "and http.token_env are both set: set one");
+            return None;
+        }
+        (Some(name), None) => {
+            let missing = || format!("names the variable {name:?}, which is not set");
+            ("http.token_env", environment.get(name).cloned().ok_or_else(missing))
+        }
+        (None, Some(path)) => {
+            let unread = |error| format!("cannot be read from {path:?}: {error}");
+            ("http.token_file", std::fs::read_to_string(path).map_err(unread))
+        }
+    };
+    let problem = match found.map(|text| text.trim().to_owned()) {
+        Ok(text) if !text.is_empty() => return Some(SecretString::from(text)),
+        Ok(_) => "gives an empty token".to_owned(),
+        Err(problem) => problem,
+    };
+    checks.problem(key, problem);
+    None
+}
+
+fn roles(raw: &RawRoles) -> Roles {
+    Roles {
+        decode: raw.decode,
+        aggregate: raw.aggregate,
+        optimize: raw.optimize,
+        publish: raw.publish,
+    }
+}
+
+fn repo(raw: RawRepo, checks: &mut Checks) -> Repo {
+    for (key, folder) in [("repo.configs", &raw.configs), ("repo.versions", &raw.versions)] {
+        let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        if folder.is_empty() || !Path::new(folder).components().all(inside) {
+            let wanted = "takes a folder in the repository such as configs";
+            checks.problem(key, format!("{wanted}, not {folder:?}"));
+        }
+    }
+    let poll = checks.duration("repo.poll_interval", &raw.poll_interval, SECOND..=DAY);
+    Repo {
+        path: raw.path.map(|path| PathBuf::from(checks.text("repo.path", path))),
+        configs: raw.configs,
+        versions: raw.versions,
+        remote: raw.remote.map(|remote| checks.text("repo.remote", remote)),
+        branch: raw.branch.map(|branch| checks.text("repo.branch", branch)),
+        poll_interval: millis(poll),
+    }
+}
+
+fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
+    if let Some(endpoint) = &raw.endpoint
+        && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+    {
+        let wanted = "takes a URL such as http://127.0.0.1:8080/v1/";
+        checks.problem("llm.endpoint", format!("{wanted}, not {endpoint:?}"));
+    }
+    let timeout = checks.duration("llm.timeout", &raw.timeout, SECOND..=HOUR);
+    let attempts = checks.within("llm.attempts", raw.attempts, 1..=10);
+    let max_tokens = checks.within("llm.max_tokens", raw.max_tokens, 1..=1_000_000);
+    Llm {
+        enabled: raw.enabled,
+        model: checks.text("llm.model", raw.model),
+        endpoint: raw.endpoint,
+        timeout: millis(timeout),
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        temperature: checks.within("llm.temperature", raw.temperature, 0.0..=2.0),
+        max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+    }
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
