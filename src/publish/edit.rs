@@ -6,9 +6,10 @@
 
 use serde_json::Value;
 
-use super::block;
 use super::parse::{Map, read_map};
 use super::render::{Rendered, double_quoted, entry, inline, is_plain, rendered, single_quoted};
+use super::site::Site;
+use super::splice::splice;
 
 /// The key that no way could change. The file has to be changed by hand, or made simpler.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,51 +55,11 @@ fn first_that_holds(
     candidates.find(holds).ok_or_else(|| Uneditable(key.to_owned()))
 }
 
-/// Where an entry stands.
-struct Site {
-    /// Start of the key's line.
-    line: usize,
-    /// Column of the key.
-    column: usize,
-    /// Where what stands beside the key begins and ends: a scalar, a block's header, or nothing.
-    head: (usize, usize),
-    /// Whether something stands beside the key.
-    has_head: bool,
-    /// Where the last line of the value ends.
-    end: usize,
-}
-
-impl Site {
-    fn of(text: &str, key: &str) -> Option<Self> {
-        let document = yamlpath::Document::new(text).ok()?;
-        let route = yamlpath::route!(key);
-        let (key_start, key_end) = document.query_key_only(&route).ok()?.location.byte_span;
-        let line = text.get(..key_start)?.rfind('\n').map_or(0, |at| at + 1);
-        let column = text.get(line..key_start)?.trim_start_matches('\u{feff}').len();
-        let gap = text.get(key_end..)?;
-        let colon = key_end + (gap.len() - gap.trim_start_matches(' ').len());
-        let beside = text.get(colon..)?.strip_prefix(':').map(|_| colon + 1)?;
-        let empty = Self { line, column, head: (beside, beside), has_head: false, end: beside };
-        let Some(value) = document.query_exact(&route).ok()? else { return Some(empty) };
-        let (start, end) = value.location.byte_span;
-        let end = start + text.get(start..end)?.trim_end().len();
-        if let Some((header_end, end)) = block::extent(text, start, column) {
-            return Some(Self { head: (start, header_end), has_head: true, end, ..empty });
-        }
-        let collection = text.get(beside..start)?.contains('\n')
-            && !text.get(start..)?.starts_with(['"', '\'', '|', '>']);
-        if collection {
-            return Some(Self { end, ..empty });
-        }
-        Some(Self { head: (start, end), has_head: true, end, ..empty })
-    }
-}
-
 fn splice_block(text: &str, key: &str, value: &Value) -> Vec<String> {
     let (Some(site), Value::String(wanted)) = (Site::of(text, key), value) else {
         return Vec::new();
     };
-    block::splice(text, site.head.0, site.column, wanted)
+    splice(text, site.head.0, site.column, wanted)
 }
 
 /// A scalar in the place and the quotes of the old one.
@@ -263,6 +224,12 @@ mod tests {
             "a",
             "one two 3 four\nfive\n",
             "a: >\n  one\n  two 3\n  four\n  \n  five\n",
+        );
+        check(
+            "a: >\n  one\n  two\n  three\n  four\n",
+            "a",
+            "1 two three four\n\n5\n",
+            "a: >\n  1\n  two\n  three\n  four\n\n\n  5\n",
         );
         check("a: |\n  x\n\n  y\n  z\n", "a", "x\n\nY\nz\n", "a: |\n  x\n\n  Y\n  z\n");
         check("a: |\n  x\n  y\n  z\n", "a", "x\nz\n", "a: |\n  x\n  z\n");

@@ -3,7 +3,7 @@
 //! The repo is a projection of the log: it can be thrown away and made again, and re-projecting
 //! changes nothing. One version record becomes one commit, found again by its trailers. People win:
 //! where somebody has changed an agent's files, nothing is written until their edit has come back
-//! through the log as a version. `parse`, `render`, `block`, `edit`, `version_file`, `trailers` and
+//! through the log as a version. `parse`, `render`, `site`, `block`, `splice`, `edit`, `version_file`, `trailers` and
 //! `layout` are pure, text to text; only `files`, `intent`, `history`, `repo`, `project` and `remote`
 //! touch the disk, and only `remote` the network, by way of the `git` program.
 
@@ -19,6 +19,8 @@ mod project;
 mod remote;
 mod render;
 mod repo;
+mod site;
+mod splice;
 mod trailers;
 mod version_file;
 

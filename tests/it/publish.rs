@@ -592,3 +592,9 @@ fn an_empty_remote_takes_the_first_push() {
     assert_eq!(repo.push().unwrap(), Pushed::Pushed);
     assert_eq!(repo.push().unwrap(), Pushed::UpToDate);
 }
+
+#[test]
+fn the_repo_can_move_to_a_thread_of_its_own() {
+    fn is_send<T: Send>() {}
+    is_send::<ConfigRepo>();
+}
