@@ -12,12 +12,14 @@ const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// A folder that no path given to it leads out of.
 pub(super) struct Files {
     root: PathBuf,
+    scratch: PathBuf,
 }
 
 impl Files {
-    /// `root` must be canonical.
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// `root` must be canonical. New contents are written in `scratch` first, on the same file system
+    /// and out of sight, so that being killed there leaves nothing in the work tree.
+    pub(super) fn new(root: PathBuf, scratch: PathBuf) -> Self {
+        Self { root, scratch }
     }
 
     /// The whole path of a file.
@@ -71,8 +73,8 @@ impl Files {
         let write = || {
             let folder = whole.parent().unwrap_or(&self.root);
             fs::create_dir_all(folder)?;
-            let mut temporary =
-                tempfile::Builder::new().prefix(".whetstone-").tempfile_in(folder)?;
+            fs::create_dir_all(&self.scratch)?;
+            let mut temporary = tempfile::NamedTempFile::new_in(&self.scratch)?;
             temporary.write_all(after.as_bytes())?;
             temporary.as_file().set_permissions(permissions(&whole)?)?;
             temporary.as_file().sync_all()?;
@@ -133,7 +135,8 @@ mod tests {
 
     fn files() -> (tempfile::TempDir, Files) {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::new(folder.path().canonicalize().unwrap());
+        let root = folder.path().canonicalize().unwrap();
+        let files = Files::new(root.clone(), root.join(".scratch"));
         (folder, files)
     }
 

@@ -142,7 +142,7 @@ impl ConfigRepo {
         }
         let layout = Layout::new(prefix, &options.configs, &options.versions)?;
         let intents = Intents::new(repo.path());
-        let files = Files::new(root);
+        let files = Files::new(root, repo.path().join("whetstone"));
         let opened = Self { repo, options, files, layout, intents, history: RefCell::default() };
         opened.head()?;
         Ok(opened)

@@ -4,6 +4,7 @@
 mod agent;
 mod decode;
 mod fold;
+mod killed;
 mod log_conformance;
 mod log_embedded;
 mod log_killed;
@@ -13,4 +14,5 @@ mod patterns_offer;
 mod publish;
 mod real_data;
 mod runs;
+mod server;
 mod tidy;

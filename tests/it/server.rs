@@ -1,0 +1,156 @@
+//! A `whetstone run` of its own for each test that wants one: the real binary, a real repo, a free port.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use whetstone::simulate::simulated_agents;
+
+/// The binary under test.
+pub(crate) fn whetstone() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whetstone"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WHETSTONE_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("GOOGLE_API_KEY").env_remove("GEMINI_API_KEY").env("USER", "ada");
+    command
+}
+
+/// A data directory, a config repo with the simulated agents, and how to serve them.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) settings: Vec<String>,
+    port: u16,
+}
+
+/// A running server. Killed when dropped.
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Running {
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+
+    /// SIGTERM; the exit code.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Place {
+    pub(crate) fn new(settings: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let configs = dir.path().join("repo/configs");
+        std::fs::create_dir_all(&configs).unwrap();
+        for agent in simulated_agents() {
+            let file = |kind: &str| configs.join(format!("{}_agent_{kind}.yaml", agent.name));
+            std::fs::write(file("prompts"), agent.prompts_yaml()).unwrap();
+            std::fs::write(file("config"), agent.config_yaml()).unwrap();
+        }
+        let place = Self {
+            settings: settings.iter().map(|text| (*text).to_owned()).collect(),
+            port: free_port(),
+            dir,
+        };
+        place.git(&["init", "--quiet"]);
+        place.git(&["add", "--all"]);
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@localhost"];
+        place.git(&[&who[..], &["commit", "--quiet", "--message", "Baseline"]].concat());
+        place
+    }
+
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.dir.path().join("repo")
+    }
+
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        run_in(&self.repo(), "git", arguments)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The binary with this place's settings.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = whetstone();
+        command.args(arguments);
+        let data = self.dir.path().join("data").display().to_string();
+        let repo = self.repo().display().to_string();
+        for setting in [
+            format!("data_dir={data}"),
+            format!("repo.path={repo}"),
+            format!("http.listen=127.0.0.1:{}", self.port),
+        ] {
+            command.args(["--set", &setting]);
+        }
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub(crate) async fn start(&self) -> Running {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("server.log"))
+            .unwrap();
+        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut running = Running(child);
+        for _ in 0..1500 {
+            let ready = reqwest::get(self.url("/readyz")).await;
+            if ready.is_ok_and(|response| response.status().is_success()) {
+                return running;
+            }
+            assert!(running.0.try_wait().unwrap().is_none(), "it ended: {}", self.server_log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not ready: {}", self.server_log());
+    }
+
+    pub(crate) fn server_log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Asks `path` until `done` says so of the answer.
+    pub(crate) async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..3000 {
+            if let Ok(response) = reqwest::get(self.url(path)).await
+                && let Ok(value) = response.json::<Value>().await
+            {
+                if done(&value) {
+                    return value;
+                }
+                last = value;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never came about: {path}: {last:#}\n{}", self.server_log());
+    }
+}
+
+pub(crate) fn run_in(folder: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(folder).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
