@@ -19,6 +19,11 @@ impl Key {
         Self(parts)
     }
 
+    /// The key `inner`, below this one.
+    pub(super) fn below(&self, inner: &Self) -> Self {
+        Self(self.0.iter().chain(&inner.0).cloned().collect())
+    }
+
     pub(super) fn parent(&self) -> Option<Self> {
         let (_, parts) = self.0.split_last()?;
         Some(Self(parts.to_vec()))

@@ -57,32 +57,46 @@ impl Layers {
         for (key, misfit) in misfits {
             let what = match misfit {
                 Misfit::Unknown => self.unknown(&key),
-                Misfit::Wrong(wrong) if key == Key::default() => format!("the file {wrong}"),
+                Misfit::Wrong(_) if key.parts().is_empty() => {
+                    "holds no keys: write lines such as `min_traces: 20`".to_owned()
+                }
                 Misfit::Wrong(wrong) => format!("{key} {wrong}"),
             };
-            self.problem(&key, what);
+            let origin = match (self.origin(&key), &self.file) {
+                (Origin::Default, Some(file)) => {
+                    Origin::File { path: file.path.clone(), line: None }
+                }
+                (origin, _) => origin,
+            };
+            self.problems.push(Problem { origin, what });
         }
     }
 
-    /// Lays on what of the environment is ours. Variables in `others` have meanings of their own.
+    /// Lays on what of the environment sets a key.
     pub(super) fn environment(&mut self, variables: &BTreeMap<String, String>) {
-        for (name, text) in variables {
+        let ours = |name: &&String| !super::OTHER_VARIABLES.contains(&name.as_str());
+        for (name, text) in variables.iter().filter(|(name, _)| ours(name)) {
+            if let Some(key) = Key::of_variable(name).filter(|key| self.find(key).is_some()) {
+                self.set(&key, text, Origin::Variable(name.clone()));
+            }
+        }
+    }
+
+    /// Finds variables that look like ours and set nothing, once it is known where the token is.
+    pub(super) fn unknown_variables(&mut self, variables: &BTreeMap<String, String>) {
+        let token_name = self.text(&Key::default().join("http.token_env"));
+        let keys = self.shape.leaves(&Key::default());
+        let names: Vec<_> = keys.iter().map(Key::variable).collect();
+        for name in variables.keys() {
             let Some(key) = Key::of_variable(name) else { continue };
-            let token_name = self.text(&Key::default().join("http.token_env"));
-            let is_token = token_name.as_deref() == Some(name.as_str());
-            let is_other = super::OTHER_VARIABLES.contains(&name.as_str());
-            if is_token || is_other || name.starts_with(super::TEST_PREFIX) {
-                continue;
+            let is_known = self.find(&key).is_some()
+                || super::OTHER_VARIABLES.contains(&name.as_str())
+                || name.starts_with(super::TEST_PREFIX)
+                || token_name.as_ref() == Some(name);
+            if !is_known {
+                let what = format!("there is no key {key}{}", hint(nearest(name, &names)));
+                self.problems.push(Problem { origin: Origin::Variable(name.clone()), what });
             }
-            let origin = Origin::Variable(name.clone());
-            if self.find(&key).is_some() {
-                self.set(&key, text, origin);
-                continue;
-            }
-            let names = self.shape.leaves(&Key::default()).into_iter().map(|key| key.variable());
-            let hint = hint(nearest(name, names));
-            let what = format!("there is no key {key}{hint}");
-            self.problems.push(Problem { origin, what });
         }
     }
 
@@ -134,12 +148,17 @@ impl Layers {
     /// one with the same name somewhere else.
     fn unknown(&self, key: &Key) -> String {
         let parent = key.parent().unwrap_or_default();
-        let beside = match self.find(&parent) {
+        let part = key.parts().last().map_or("", String::as_str);
+        if parent.parts().first().is_some_and(|first| first == "agents")
+            && self.shape.below(part).is_some()
+        {
+            return format!("there is no key {key}: {part} is the same for all agents");
+        }
+        let beside: Vec<_> = match self.find(&parent) {
             Some(Shape::Section(sections)) => sections.keys().cloned().collect(),
             _ => Vec::new(),
         };
-        let part = key.parts().last().map_or("", String::as_str);
-        let suggestion = nearest(part, beside).map(|near| parent.child(near)).or_else(|| {
+        let suggestion = nearest(part, &beside).map(|near| parent.child(near)).or_else(|| {
             let leaves = self.shape.leaves(&Key::default());
             leaves.into_iter().find(|leaf| leaf.parts().last().is_some_and(|last| last == part))
         });
@@ -164,12 +183,7 @@ impl Layers {
             }
             around = here.parent();
         }
-        match &self.file {
-            Some(file) if key.parts().is_empty() => {
-                Origin::File { path: file.path.clone(), line: None }
-            }
-            _ => Origin::Default,
-        }
+        Origin::Default
     }
 
     /// The whole, and what is wrong so far.

@@ -148,6 +148,7 @@ impl Config {
         for written in overrides {
             layers.flag(written);
         }
+        layers.unknown_variables(&environment);
         let raw: Raw = serde_yaml::from_value(layers.tree().clone())?;
         match resolve::resolve(raw, &environment) {
             Ok(config) => {

@@ -11,8 +11,9 @@ use crate::govern::{GuardRules, Policy, Rollout, Tunable};
 /// The longest stretch of time anything may look back over: leap years included.
 const YEAR: i64 = 366 * DAY;
 
-/// Slides that one sliding window may hold: each is an aggregate in memory, for every version.
-const MAX_SLIDES: i64 = 200;
+/// Panes (slides, or tumbling lengths) that may be open at once: each is an aggregate in memory, for
+/// every version.
+const MAX_PANES: i64 = 200;
 
 /// What `raw` means. Where something is impossible, `checks` says so and the result is of no use.
 pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
@@ -32,12 +33,19 @@ pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
 }
 
 fn windows(raw: &RawWindows, min_traces: u64, checks: &mut Checks) -> WindowSpec {
+    let before = checks.problems.len();
     let length = checks.duration("windows.length", &raw.length, SECOND..=YEAR);
     let slide = checks.duration("windows.slide", &raw.slide, SECOND..=YEAR);
     let allowed_lateness =
         checks.duration("windows.allowed_lateness", &raw.allowed_lateness, 0..=YEAR);
     let kind = match raw.kind.as_str() {
-        "tumbling" => WindowKind::Tumbling { length },
+        "tumbling" => {
+            if allowed_lateness / length > MAX_PANES {
+                let what = format!("must not be above {MAX_PANES} times windows.length");
+                checks.problem("windows.allowed_lateness", what);
+            }
+            WindowKind::Tumbling { length }
+        }
         "count" => {
             if raw.runs < min_traces {
                 let reason = "or no window ever holds enough";
@@ -46,18 +54,22 @@ fn windows(raw: &RawWindows, min_traces: u64, checks: &mut Checks) -> WindowSpec
             }
             WindowKind::Count { runs: raw.runs }
         }
-        kind => {
-            if kind != "sliding" {
-                let what = format!("must be sliding, tumbling or count, not {kind:?}");
-                checks.problem("windows.kind", what);
-            } else if length % slide != 0 {
+        "sliding" => {
+            // Where one is impossible by itself, whether they fit is no question.
+            let each_is_possible = checks.problems.len() == before;
+            if each_is_possible && length % slide != 0 {
                 let what = format!("must go into windows.length ({}) evenly", raw.length);
                 checks.problem("windows.slide", what);
-            } else if (length + allowed_lateness) / slide > MAX_SLIDES {
+            } else if each_is_possible && (length + allowed_lateness) / slide > MAX_PANES {
                 let span = format!("{} and {} late", raw.length, raw.allowed_lateness);
-                let what = format!("is too short: {span} hold more than {MAX_SLIDES} slides");
+                let what = format!("is too short: {span} hold more than {MAX_PANES} slides");
                 checks.problem("windows.slide", what);
             }
+            WindowKind::Sliding { length, slide }
+        }
+        other => {
+            let what = format!("must be sliding, tumbling or count, not {other:?}");
+            checks.problem("windows.kind", what);
             WindowKind::Sliding { length, slide }
         }
     };
@@ -89,7 +101,7 @@ fn rollout(raw: &str, checks: &mut Checks) -> Rollout {
         "trial" => {
             checks.problem(
                 "rollout",
-                "trial is not available in this version; use manual or immediate",
+                "\"trial\" is not available in this version; use manual or immediate",
             );
         }
         other => checks.problem("rollout", format!("must be manual or immediate, not {other:?}")),

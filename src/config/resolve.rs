@@ -48,7 +48,6 @@ fn agents(
 ) -> BTreeMap<AgentName, Policy> {
     let mut base_checks = Checks::default();
     policy::resolve(base.clone(), &mut base_checks);
-    let base_is_sound = base_checks.problems.is_empty();
     let mut policies = BTreeMap::new();
     for (name, over) in agents {
         let name: AgentName = match name.parse() {
@@ -66,9 +65,8 @@ fn agents(
             }
             Err(error) => checks.problem_of("agents", name.as_str(), error),
         }
-        if base_is_sound {
-            checks.problems.append(&mut own.problems);
-        }
+        let inherited = |key: &Key| base_checks.problems.iter().any(|(k, _)| at.below(k) == *key);
+        checks.problems.extend(own.problems.into_iter().filter(|(key, _)| !inherited(key)));
     }
     policies
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod agent;
+mod config;
 mod decode;
 mod fold;
 mod killed;

@@ -1,0 +1,387 @@
+//! The configuration: what the defaults are, what beats what, and the errors people read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+use whetstone::base::AgentName;
+use whetstone::config::{Config, ConfigError, DEFAULTS, Llm, Repo, Roles};
+use whetstone::fold::WindowKind;
+use whetstone::govern::Rollout;
+
+const HOUR: i64 = 3_600_000;
+
+/// What is written where.
+#[derive(Default)]
+struct Written<'a> {
+    file: &'a str,
+    environment: &'a [(&'a str, &'a str)],
+    flags: &'a [&'a str],
+}
+
+impl Written<'_> {
+    fn load(&self) -> Result<Config, ConfigError> {
+        self.load_from(TempDir::new().unwrap().path())
+    }
+
+    fn load_from(&self, dir: &Path) -> Result<Config, ConfigError> {
+        let path = dir.join("whetstone.yaml");
+        fs::write(&path, self.file).unwrap();
+        let environment = self.environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let flags: Vec<_> = self.flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Config::load(Some(&path), environment, &flags)
+    }
+
+    /// The error's text, with the file's name for its path.
+    fn error(&self) -> String {
+        let dir = TempDir::new().unwrap();
+        let error = self.load_from(dir.path()).unwrap_err().to_string();
+        error.replace(&format!("{}/", dir.path().display()), "")
+    }
+}
+
+fn file(file: &str) -> Written<'_> {
+    Written { file, ..Written::default() }
+}
+
+/// Each file, and below it its error.
+fn errors(files: &[&str]) -> String {
+    files.iter().map(|text| format!("{text}\n    {}\n", file(text).error())).collect()
+}
+
+fn agent(name: &str) -> AgentName {
+    name.parse().unwrap()
+}
+
+#[test]
+fn the_file_of_defaults_says_what_the_defaults_are() {
+    let loaded = file(DEFAULTS).load().unwrap();
+    assert_eq!(format!("{loaded:#?}"), format!("{:#?}", Config::default()));
+    assert_eq!(fs::read_to_string("configs/whetstone.yaml").unwrap(), DEFAULTS);
+}
+
+#[test]
+fn the_defaults_are_these() {
+    let config = Config::default();
+    assert_eq!(config.data_dir, PathBuf::from("whetstone-data"));
+    assert_eq!(config.retention, 30 * 24 * HOUR);
+    assert_eq!(config.http.listen, "127.0.0.1:8087".parse().unwrap());
+    assert!(config.http.listen.ip().is_loopback() && config.http.token.is_none());
+    let all = Roles { decode: true, aggregate: true, optimize: true, publish: true };
+    assert_eq!(config.roles, all);
+    let repo = Repo {
+        path: None,
+        configs: "configs".to_owned(),
+        versions: "versions".to_owned(),
+        remote: None,
+        branch: None,
+        poll_interval: Duration::from_secs(30),
+    };
+    assert_eq!(config.repo, repo);
+    let llm = Llm {
+        enabled: true,
+        model: "gemini-2.5-flash".to_owned(),
+        endpoint: None,
+        timeout: Duration::from_secs(300),
+        attempts: 3,
+        temperature: 0.7,
+        max_tokens: 8_000,
+    };
+    assert_eq!(config.llm, llm);
+}
+
+#[test]
+fn a_flag_beats_the_environment_and_that_beats_the_file() {
+    let check = |environment, flags, expected| {
+        let config = Written { file: "min_traces: 20", environment, flags }.load().unwrap();
+        assert_eq!(config.policy(&agent("any")).min_traces, expected);
+    };
+    let variable: &[_] = &[("WHETSTONE_MIN_TRACES", "30")];
+    check(&[], &[], 20);
+    check(variable, &[], 30);
+    check(variable, &["min_traces=40"], 40);
+    check(variable, &["min_traces=40", "min_traces=50"], 50);
+}
+
+#[test]
+fn a_section_written_in_part_keeps_its_other_defaults() {
+    let config = file("windows:\n  length: 12h\nllm:\nhttp: {}\n").load().unwrap();
+    let windows = config.policy(&agent("any")).windows;
+    assert_eq!(windows.kind, WindowKind::Sliding { length: 12 * HOUR, slide: HOUR });
+    assert_eq!(windows.allowed_lateness, HOUR);
+    assert!(config.llm.enabled);
+    file("").load().unwrap();
+    file("# nothing but a comment\n").load().unwrap();
+}
+
+#[test]
+fn an_agents_part_is_laid_over_that_of_all() {
+    let text = "
+min_traces: 20
+windows: { length: 6h }
+agents:
+  mitigation:
+    rollout: immediate
+    windows: { kind: count, runs: 50 }
+    guard:
+      tunables:
+        max_step: null
+        temperature: { min: 0, max: 1, step: 0.1 }
+  sre.diagnosis:
+";
+    let environment: &[_] = &[("WHETSTONE_AGENTS__MITIGATION__COOLDOWN", "2h")];
+    let config = Written { file: text, environment, ..Written::default() }.load().unwrap();
+    let base = config.policy(&agent("other"));
+    assert_eq!(config.policy(&agent("sre.diagnosis")), base);
+    assert_eq!((base.min_traces, base.rollout, base.cooldown), (20, Rollout::Manual, HOUR));
+
+    let own = config.policy(&agent("mitigation"));
+    assert_eq!((own.min_traces, own.rollout, own.cooldown), (20, Rollout::Immediate, 2 * HOUR));
+    assert_eq!(own.windows.kind, WindowKind::Count { runs: 50 });
+    let tunables: Vec<_> = own.guard.tunables.keys().map(String::as_str).collect();
+    assert_eq!(tunables, ["max_retry_attempts", "temperature"]);
+}
+
+#[test]
+fn variables_and_flags_read_each_kind_of_value() {
+    let config = Written {
+        environment: &[
+            ("WHETSTONE_LLM__TEMPERATURE", "1"),
+            ("WHETSTONE_LLM__ENABLED", "false"),
+            ("WHETSTONE_REPO__PATH", "123"),
+            ("WHETSTONE_WINDOWS__LENGTH", "2d"),
+            ("WHETSTONE_SEED", "18446744073709551615"),
+            ("WHETSTONE_CONFIG", "not ours to read"),
+            ("WHETSTONE_LOG", "debug"),
+            ("WHETSTONE_TEST_ANYTHING", "1"),
+            ("PATH", "/bin"),
+        ],
+        flags: &["repo.branch=a=b", "repo.remote=", "data_dir=/tmp/no thing"],
+        ..Written::default()
+    };
+    let config = config.load().unwrap();
+    assert_eq!((config.llm.temperature, config.llm.enabled), (1.0, false));
+    assert_eq!(config.repo.path, Some(PathBuf::from("123")));
+    assert_eq!((config.repo.branch.as_deref(), config.repo.remote.as_deref()), (Some("a=b"), None));
+    assert_eq!(config.data_dir, PathBuf::from("/tmp/no thing"));
+    assert_eq!(config.policy(&agent("any")).seed, u64::MAX);
+}
+
+#[test]
+fn a_token_comes_from_a_variable_or_a_file_and_is_never_shown() {
+    let environment: &[_] = &[("WHETSTONE_TOKEN", " s3cret\n")];
+    let flags: &[_] = &["http.token_env=WHETSTONE_TOKEN"];
+    let file = "http: { listen: '0.0.0.0:80' }";
+    let config = Written { file, environment, flags }.load().unwrap();
+    assert_eq!(config.http.token.as_ref().unwrap().expose_secret(), "s3cret");
+    assert!(!format!("{config:?}").contains("s3cret"));
+
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("token");
+    fs::write(&path, "from a file\n").unwrap();
+    let text = format!("http: {{ token_file: {path:?} }}");
+    let config = Written { file: &text, ..Written::default() }.load().unwrap();
+    assert_eq!(config.http.token.unwrap().expose_secret(), "from a file");
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_with_its_place() {
+    let text = "# mine
+windows:
+  lenght: 12h
+  slide: fast
+min_traces: ten
+slide: 1h
+rollout: trial
+http:
+  listen: localhost:8087
+  token: s3cret
+agents:
+  mitigation:
+    seed: -1
+    min_traces: 0
+  ../etc:
+    seed: 1
+llm: none
+guard:
+  tunables:
+    max_step: { min: 9, max: 1 }
+    pause: { min: 1, max: 2 }
+";
+    let written = Written {
+        file: text,
+        environment: &[("WHETSTONE_HTTP_LISTEN", "::1"), ("WHETSTONE_LLM__ATTEMPTS", "11")],
+        flags: &["windows.kind=slidding", "reward.latency_weight=0.5", "window.length=1h", "seed"],
+    };
+    assert_snapshot!(written.error(), @r#"
+    19 problems in the configuration:
+      whetstone.yaml:3: there is no key windows.lenght; did you mean windows.length?
+      whetstone.yaml:4: windows.slide takes a duration such as 90s, 30m, 24h or 7d, not "fast"
+      whetstone.yaml:5: min_traces takes a whole number of at least 0, not "ten"
+      whetstone.yaml:6: there is no key slide; did you mean windows.slide?
+      whetstone.yaml:7: rollout "trial" is not available in this version; use manual or immediate
+      whetstone.yaml:9: http.listen takes an IP address and a port such as 127.0.0.1:8087 or [::1]:8087, not "localhost:8087"
+      whetstone.yaml:10: there is no key http.token; did you mean http.token_env?
+      whetstone.yaml:13: agents.mitigation.seed takes a whole number of at least 0, not -1
+      whetstone.yaml:14: agents.mitigation.min_traces must be from 1 to 1000000, not 0
+      whetstone.yaml:15: agents.../etc names no agent: agent name "../etc" is not allowed: use 1 to 64 ASCII letters, digits, '_', '-' or '.', starting with a letter or digit
+      whetstone.yaml:17: llm is a section: set the keys in it, not "none"
+      whetstone.yaml:20: guard.tunables.max_step has its min above its max
+      whetstone.yaml:21: guard.tunables.pause needs min, max and step
+      WHETSTONE_HTTP_LISTEN: there is no key http_listen; did you mean WHETSTONE_HTTP__LISTEN?
+      WHETSTONE_LLM__ATTEMPTS: llm.attempts must be from 1 to 10, not 11
+      --set reward.latency_weight=0.5: reward.latency_weight is a cost: it must be 0 or below
+      --set seed: write it as key=value, e.g. windows.length=6h
+      --set window.length=1h: there is no key window.length; did you mean windows.length?
+      --set windows.kind=slidding: windows.kind must be sliding, tumbling or count, not "slidding"
+    "#);
+}
+
+#[test]
+fn each_impossible_value_is_named_with_what_is_allowed() {
+    let errors = errors(&[
+        "windows: { slide: 5h }",
+        "windows: { slide: 1m }",
+        "windows: { length: 90 }",
+        "windows: { length: 0s }",
+        "windows: { kind: tumbling, length: 1s }",
+        "windows: { kind: count, runs: 5 }",
+        "min_traces:",
+        "roles: [decode]",
+        "roles: { decode: yes }",
+        "log: { kind: kafka }",
+        "llm: { temperature: .nan }",
+        "llm: { endpoint: localhost }",
+        "repo: { versions: ../elsewhere, branch: 1.0 }",
+        "guidance_key: ''",
+        "retention: 1 month",
+        "agents: [mitigation]",
+        "agents: { mitigation: { llm: { enabled: false } } }",
+    ]);
+    assert_snapshot!(errors, @r#"
+    windows: { slide: 5h }
+        whetstone.yaml:1: windows.slide must go into windows.length (24h) evenly
+    windows: { slide: 1m }
+        whetstone.yaml:1: windows.slide is too short: 24h and 1h late hold more than 200 slides
+    windows: { length: 90 }
+        whetstone.yaml:1: windows.length takes a duration such as 90s, 30m, 24h or 7d, not 90
+    windows: { length: 0s }
+        whetstone.yaml:1: windows.length must be from 1s to 366d, not 0s
+    windows: { kind: tumbling, length: 1s }
+        whetstone.yaml:1: windows.allowed_lateness must not be above 200 times windows.length
+    windows: { kind: count, runs: 5 }
+        whetstone.yaml:1: windows.runs must be at least min_traces (10), or no window ever holds enough
+    min_traces:
+        whetstone.yaml:1: min_traces takes a whole number of at least 0, not nothing
+    roles: [decode]
+        whetstone.yaml:1: roles is a section: set the keys in it, not a list
+    roles: { decode: yes }
+        whetstone.yaml:1: roles.decode takes true or false, not "yes"
+    log: { kind: kafka }
+        whetstone.yaml:1: log.kind must be embedded, not "kafka"
+    llm: { temperature: .nan }
+        whetstone.yaml:1: llm.temperature takes a number, not .nan
+    llm: { endpoint: localhost }
+        whetstone.yaml:1: llm.endpoint takes a URL such as http://127.0.0.1:8080/v1/, not "localhost"
+    repo: { versions: ../elsewhere, branch: 1.0 }
+        2 problems in the configuration:
+      whetstone.yaml:1: repo.branch takes a text: put it in quotes, not 1.0
+      whetstone.yaml:1: repo.versions takes a folder in the repository such as configs, not "../elsewhere"
+    guidance_key: ''
+        whetstone.yaml:1: guidance_key must not be empty
+    retention: 1 month
+        whetstone.yaml:1: retention takes a duration such as 90s, 30m, 24h or 7d, not "1 month"
+    agents: [mitigation]
+        whetstone.yaml:1: agents is a section of names: set the keys below a name in it, not a list
+    agents: { mitigation: { llm: { enabled: false } } }
+        whetstone.yaml:1: there is no key agents.mitigation.llm: llm is the same for all agents
+    "#);
+}
+
+#[test]
+fn a_server_that_others_reach_needs_a_token_that_is_there() {
+    let errors = errors(&[
+        "http: { listen: '0.0.0.0:8087' }",
+        "http: { token_env: MY_TOKEN }",
+        "http: { token_file: /nowhere/token }",
+        "http: { token_env: A, token_file: b }",
+    ]);
+    assert_snapshot!(errors, @r#"
+    http: { listen: '0.0.0.0:8087' }
+        whetstone.yaml:1: http.listen 0.0.0.0:8087 can be reached from other machines: set http.token_env or http.token_file
+    http: { token_env: MY_TOKEN }
+        whetstone.yaml:1: http.token_env names the variable "MY_TOKEN", which is not set
+    http: { token_file: /nowhere/token }
+        whetstone.yaml:1: http.token_file cannot be read from "/nowhere/token": No such file or directory (os error 2)
+    http: { token_env: A, token_file: b }
+        whetstone.yaml:1: http.token_file and http.token_env are both set: set one
+    "#);
+    let empty = Written {
+        file: "http: { token_env: MY_TOKEN }",
+        environment: &[("MY_TOKEN", " ")],
+        ..Written::default()
+    };
+    assert_snapshot!(empty.error(), @"whetstone.yaml:1: http.token_env gives an empty token");
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_an_error() {
+    let errors = errors(&[
+        "windows: {",
+        "seed: 1\nseed: 2",
+        "just text",
+        "- a\n- list",
+        "1: 2\nnull: 3\n? [a]\n: 4",
+    ]);
+    assert_snapshot!(errors, @r#"
+    windows: {
+        whetstone.yaml:2: is no YAML: did not find expected node content at line 2 column 1, while parsing a flow node
+    seed: 1
+    seed: 2
+        whetstone.yaml:1: is no YAML: duplicate entry with key "seed"
+    just text
+        whetstone.yaml: holds no keys: write lines such as `min_traces: 20`
+    - a
+    - list
+        whetstone.yaml: holds no keys: write lines such as `min_traces: 20`
+    1: 2
+    null: 3
+    ? [a]
+    : 4
+        3 problems in the configuration:
+      whetstone.yaml: there is no key - a
+      whetstone.yaml:1: there is no key 1
+      whetstone.yaml:2: there is no key null
+    "#);
+    let missing = Config::load(Some("/nowhere/whetstone.yaml".as_ref()), [], &[]);
+    assert_snapshot!(missing.unwrap_err(), @"cannot read the configuration /nowhere/whetstone.yaml: No such file or directory (os error 2)");
+}
+
+#[test]
+fn what_is_wrong_for_all_agents_is_not_said_again_for_each() {
+    let text = "min_traces: 0\nagents: { a: { seed: 1 }, b: { cooldown: 2000d } }";
+    assert_snapshot!(file(text).error(), @r#"
+    2 problems in the configuration:
+      whetstone.yaml:1: min_traces must be from 1 to 1000000, not 0
+      whetstone.yaml:2: agents.b.cooldown must be from 0s to 366d, not 2000d
+    "#);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn whatever_stands_in_the_file_no_line_of_it_causes_a_panic(
+        lines in prop::collection::vec(
+            r"[ -]{0,4}(windows|length|agents|a|<<|\? x|&a|!t|'|-|\t)?[:{}\[\]&*!|>'#, \t\r]{0,3}(\*a|1h|null|é|-1|.{0,6})",
+            0..8,
+        ),
+    ) {
+        // Either answer is right; that there is one is what is tested.
+        let _either = file(&lines.join("\n")).load().map_err(|error| error.to_string());
+    }
+}
