@@ -15,6 +15,7 @@
 mod aggregate;
 mod codec;
 mod decode;
+mod housekeeping;
 mod meta_agent;
 mod optimize;
 mod orders;
@@ -79,6 +80,7 @@ impl App {
         let mut tasks: JoinSet<Result<(), RoleError>> = JoinSet::new();
         let _ends_the_rest = stop.clone().drop_guard();
 
+        let housekeeper = context.clone();
         if roles.decode {
             let context = context.clone();
             tasks.spawn_blocking(move || decode::run(&context));
@@ -96,6 +98,7 @@ impl App {
         if let Some(repo) = repo.filter(|_| roles.publish) {
             tasks.spawn_blocking(move || publish::run(&context, &repo));
         }
+        tasks.spawn(housekeeping::run(housekeeper));
         if let Some((listener, server)) = server {
             let stop = stop.clone();
             tasks.spawn(async move {

@@ -2,6 +2,7 @@
 //! commands.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::codec;
 use super::role::{Context, RoleError};
@@ -11,6 +12,8 @@ use crate::govern::{Command, CommandKind, VersionRecord};
 use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection, PublishError};
 
 const BATCH: usize = 64;
+/// Between two tries at what a person has to mend.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError> {
     let mut role = Publish { context, repo, adopted: BTreeMap::new(), looked: None };
@@ -19,7 +22,10 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
         let mut outputs = role.look_for_edits()?;
         let records = consumer.poll(BATCH)?;
         for record in &records {
-            outputs.extend(role.project(&codec::from_json(record)?)?);
+            let Some(commands) = role.project_patiently(&codec::from_json(record)?)? else {
+                return Ok(());
+            };
+            outputs.extend(commands);
         }
         if !records.is_empty() {
             role.push()?;
@@ -40,6 +46,28 @@ struct Publish<'a> {
 }
 
 impl Publish<'_> {
+    /// Projects `record`, however long it takes until what stands in the way is mended; `None` if the
+    /// role is told to end before.
+    fn project_patiently(
+        &mut self,
+        record: &VersionRecord,
+    ) -> Result<Option<Vec<NewRecord>>, RoleError> {
+        loop {
+            match self.project(record) {
+                Err(RoleError::Publish(problem)) if mendable(&problem) => {
+                    let agent = &record.version.agent;
+                    tracing::error!(%agent, %problem, "cannot publish yet; trying again");
+                    self.context.metrics.projections.with_label_values(&["waiting"]).inc();
+                }
+                result => return result.map(Some),
+            }
+            if self.context.stop.is_cancelled() {
+                return Ok(None);
+            }
+            self.context.log.wait(PATIENCE);
+        }
+    }
+
     fn project(&mut self, record: &VersionRecord) -> Result<Vec<NewRecord>, RoleError> {
         let agent = &record.version.agent;
         let projection = self.repo.project(record)?;
@@ -77,7 +105,7 @@ impl Publish<'_> {
                 self.project_all_again()?;
             }
             Ok(_) => {}
-            Err(problem) => offline(problem)?,
+            Err(problem) => wait_for_a_person(problem)?,
         }
         self.push()?;
         let mut commands = Vec::new();
@@ -89,7 +117,7 @@ impl Publish<'_> {
 
     /// What cannot be pushed now is pushed with a later look: the commits are here.
     fn push(&self) -> Result<(), RoleError> {
-        self.repo.push().map(drop).or_else(offline)
+        self.repo.push().map(drop).or_else(wait_for_a_person)
     }
 
     /// Our commits gave way to a person's: what they held is projected once more on top.
@@ -101,7 +129,14 @@ impl Publish<'_> {
     }
 
     fn adopt(&mut self, agent: &AgentName) -> Result<Vec<NewRecord>, RoleError> {
-        let Some(edit) = self.repo.human_edit(agent)? else {
+        let edit = match self.repo.human_edit(agent) {
+            Err(problem) if mendable(&problem) => {
+                wait_for_a_person(problem)?;
+                return Ok(Vec::new());
+            }
+            edit => edit?,
+        };
+        let Some(edit) = edit else {
             self.adopted.remove(agent);
             return Ok(Vec::new());
         };
@@ -117,11 +152,32 @@ impl Publish<'_> {
     }
 }
 
-/// A remote that cannot be reached is waited for; anything else ends the role.
-fn offline(problem: PublishError) -> Result<(), RoleError> {
-    if matches!(problem, PublishError::Command { .. }) {
-        tracing::warn!(%problem, "the remote of the config repo cannot be reached; trying again later");
-        return Ok(());
+/// What time or a person mends: a remote that is away, a file half edited, a branch to be merged.
+fn mendable(problem: &PublishError) -> bool {
+    use PublishError as P;
+    match problem {
+        P::Command { .. }
+        | P::Contended
+        | P::Garbled { .. }
+        | P::Gone { .. }
+        | P::LocalChanges { .. }
+        | P::Diverged { .. }
+        | P::Uneditable { .. }
+        | P::Unusable { .. }
+        | P::File { .. } => true,
+        P::NoRepo { .. }
+        | P::UnsafePath { .. }
+        | P::Git { .. }
+        | P::BadRecord { .. }
+        | P::VersionTaken { .. } => false,
     }
-    Err(problem.into())
+}
+
+/// Says what stands in the way and goes on; anything that nobody mends ends the role.
+fn wait_for_a_person(problem: PublishError) -> Result<(), RoleError> {
+    if !mendable(&problem) {
+        return Err(problem.into());
+    }
+    tracing::warn!(%problem, "the config repo waits; trying again later");
+    Ok(())
 }

@@ -109,6 +109,11 @@ impl Env {
         let log = EmbeddedLog::open(&self.config.data_dir, Arc::new(SystemClock));
         Ok(Arc::new(log.map_err(Failure::failed)?))
     }
+
+    /// The log for looking only: makes nothing where there is none.
+    fn log_to_read(&self) -> Result<EmbeddedLog, Failure> {
+        EmbeddedLog::open_read_only(&self.config.data_dir).map_err(Failure::failed)
+    }
 }
 
 /// Runs the command line of this process.

@@ -21,8 +21,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
-    let log = env.log()?;
-    let orders = Orders::new(log.as_ref());
+    let log = env.log_to_read()?;
+    let orders = Orders::new(&log);
     let mut next = 0;
     loop {
         let wait = if args.once { Duration::ZERO } else { Duration::from_secs(1) };

@@ -9,6 +9,8 @@ mod topic;
 
 use std::time::Duration;
 
+use crate::base::EventTime;
+
 pub use embedded::EmbeddedLog;
 pub use topic::{NewRecord, Record, Topic};
 
@@ -65,6 +67,13 @@ pub trait Log: Send + Sync {
     /// What is appended between a read and this call does not end it: keep `timeout` short, or
     /// consume in a group, where [`Consumer::poll`] misses nothing.
     fn wait(&self, timeout: Duration);
+
+    /// Forgets records appended before `older_than` that nobody needs any more, and says how many.
+    /// Compacted topics keep everything; of the others, what some group has still to consume stays.
+    ///
+    /// # Errors
+    /// [`LogError::Store`]; some records may then be gone already.
+    fn trim(&self, older_than: EventTime) -> Result<u64, LogError>;
 
     /// The latest record of every key of a compacted topic, in order of offset; of any other topic,
     /// nothing.

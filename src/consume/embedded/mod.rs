@@ -51,21 +51,15 @@ impl EmbeddedLog {
     pub fn open_read_only(dir: &Path) -> Result<Self, LogError> {
         Ok(Self { store: Arc::new(Store::open(dir)?) })
     }
-
-    /// Forgets records appended before `older_than` that nobody needs any more, and says how many.
-    ///
-    /// Compacted topics are never trimmed. `decisions` and `dead-letters` are kept by age alone. Of
-    /// any other topic, what some group has still to consume stays, and everything stays while no
-    /// group has ever subscribed to it.
-    ///
-    /// # Errors
-    /// [`LogError::Store`]; some records may then be gone already.
-    pub fn trim(&self, older_than: EventTime) -> Result<u64, LogError> {
-        trim::trim(&self.store, older_than)
-    }
 }
 
 impl Log for EmbeddedLog {
+    /// `decisions` and `dead-letters` are kept by age alone; of any other topic everything stays while
+    /// no group has ever subscribed to it.
+    fn trim(&self, older_than: EventTime) -> Result<u64, LogError> {
+        trim::trim(&self.store, older_than)
+    }
+
     fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
         if records.is_empty() {
             return Ok(());

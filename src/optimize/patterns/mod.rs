@@ -18,7 +18,7 @@ mod signatures;
 mod significance;
 mod tools;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fold::{Aggregate, Counts};
 use crate::govern::{Content, Guidance, Policy, Proposed, Request};
@@ -83,6 +83,8 @@ struct Scene<'a> {
     policy: &'a Policy,
     /// What earlier versions have learnt.
     learnt: Guidance,
+    /// The tools that the config gives the agent; none if it does not say.
+    declared: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Scene<'a> {
@@ -90,8 +92,19 @@ impl<'a> Scene<'a> {
         let Request { window, content, policy, .. } = request;
         let prompt = content.prompts.get(&policy.guidance_key);
         let learnt = Guidance::parse(prompt.map_or("", String::as_str));
-        Self { window, counts: window.counts, content, policy, learnt }
+        let declared = declared_tools(content);
+        Self { window, counts: window.counts, content, policy, learnt, declared }
     }
+}
+
+/// The names under the config's tool lists: keys that end in `tools`, lists of `name: …` or of names.
+/// Traces may show tools of another harness, which it would be no use to advise on.
+fn declared_tools(content: &Content) -> Option<BTreeSet<&str>> {
+    let lists = content.config.iter().filter(|(key, _)| key.ends_with("tools"));
+    let items = lists.filter_map(|(_, list)| list.as_array()).flatten();
+    let names: BTreeSet<_> =
+        items.filter_map(|item| item.get("name").unwrap_or(item).as_str()).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// A count as a number to calculate with.

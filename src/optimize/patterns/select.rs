@@ -49,7 +49,11 @@ impl Offer<'_> {
     fn take(&mut self, want: Want) -> Option<Edit> {
         let (edit, of, about) = match want {
             Want::Say(guideline) => {
-                if self.said(&guideline) || self.growing.len() == MAX_NEW_BULLETS {
+                let known = |tool: &String| {
+                    self.scene.declared.as_ref().is_none_or(|tools| tools.contains(tool.as_str()))
+                };
+                let full = self.growing.len() == MAX_NEW_BULLETS;
+                if full || self.said(&guideline) || !guideline.about.iter().all(known) {
                     return None;
                 }
                 (Edit::AddBullet { text: guideline.text() }, Of::Tool, guideline.about)
