@@ -1,4 +1,5 @@
 //! What a trace costs on its way through the pure core: `cargo bench`.
+#![expect(clippy::expect_used, reason = "a bench may stop where its own data is wrong")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -26,7 +27,8 @@ fn traces(count: u64) -> Vec<Trace> {
     let agents = simulated_agents();
     let agent = agents.first().expect("an agent");
     let mut rng = fastrand::Rng::with_seed(1);
-    let start = |id: u64| EventTime::from_millis(START + 60_000 * i64::try_from(id).expect("small"));
+    let start =
+        |id: u64| EventTime::from_millis(START + 60_000 * i64::try_from(id).expect("small"));
     (0..count)
         .map(|id| agent.run(id, (VersionNumber(1), &content()), start(id), &mut rng))
         .collect()

@@ -122,6 +122,8 @@ struct World {
     rng: Rng,
     now: EventTime,
     started: EventTime,
+    /// Runs taken in before this process began.
+    earlier: u64,
     sent: u64,
     per_round: u32,
     rounds: Option<u32>,
@@ -145,6 +147,7 @@ impl World {
             rng: Rng::with_seed(args.seed),
             now: started.plus_millis(-10 * 24 * 3_600_000),
             started,
+            earlier: 0,
             sent: 0,
             per_round: args.runs,
             rounds: args.once.then_some(args.rounds),
@@ -157,17 +160,20 @@ impl World {
     /// Rounds, until enough or until the app has ended.
     fn play(&mut self, running: &Running) -> Result<(), Failure> {
         self.env.output.remark("simulated agents on the real log, roles and git repo; Ctrl-C ends");
-        self.settle(running, |world, views| {
+        let views = self.settle(running, |world, views| {
             views.iter().filter(|view| view.active.is_some()).count() == world.agents.len()
         })?;
+        // With --dir used again, simulated time goes on where it stood.
+        self.earlier = taken_in(&views);
+        let stood = views.iter().filter_map(|view| view.watermark).max();
+        self.now = self.now.max(stood.unwrap_or_default());
         let mut round = 0;
         while self.rounds.is_none_or(|rounds| round < rounds) && !running.is_finished() {
             round += 1;
             self.subscribe()?;
             self.send()?;
             let views = self.settle(running, |world, views| {
-                let done = |v: &AgentView| v.runs.windowed + v.runs.late + v.runs.duplicate;
-                views.iter().map(done).sum::<u64>() >= world.sent
+                taken_in(views) >= world.earlier + world.sent
                     && views.iter().all(|view| view.optimizing.is_none())
             })?;
             self.show(round, &views);
@@ -296,6 +302,12 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Runs that have come through, whatever became of them.
+fn taken_in(views: &[AgentView]) -> u64 {
+    let done = |view: &AgentView| view.runs.windowed + view.runs.late + view.runs.duplicate;
+    views.iter().map(done).sum()
 }
 
 /// The last 16 values as bars.
