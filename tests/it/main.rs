@@ -13,6 +13,7 @@ mod log_model;
 mod patterns;
 mod patterns_offer;
 mod publish;
+mod readme;
 mod real_data;
 mod runs;
 mod server;
