@@ -196,6 +196,9 @@ impl MetaAgent {
         let analysed = request.is_some();
         if let Some(request) = request {
             let proposal = self.optimizer.propose(&request).await;
+            if let Some(reason) = &proposal.llm.fallback {
+                tracing::warn!(request = %proposal.request, %reason, "pattern edits stand in for the model");
+            }
             report.take_proposal(&proposal);
             out.versions.clear();
             let step = Step { repo: self.repo.as_ref(), policy: &policy, at };

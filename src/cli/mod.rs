@@ -15,6 +15,7 @@ mod status;
 mod versions;
 mod watch;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -141,7 +142,12 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     let env = || -> Result<Env, Failure> {
-        let config = Config::load(global.config.as_deref(), std::env::vars(), &global.settings)
+        // A variable that is no text cannot be one of ours.
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let environment = std::env::vars_os().filter_map(text);
+        let config = Config::load(global.config.as_deref(), environment, &global.settings)
             .map_err(Failure::usage)?;
         Ok(Env { config, output: output.clone() })
     };
