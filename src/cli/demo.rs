@@ -79,7 +79,14 @@ pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
         move || handle.block_on(app.run(None, stop))
     });
     let mut world = World::new(agents, log, args, env);
+    let enough = world.enough.clone();
+    let interrupted = runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            enough.cancel();
+        }
+    });
     let shown = world.play(&running);
+    interrupted.abort();
     stop.cancel();
     runtime.block_on(running).map_err(Failure::failed)?.map_err(Failure::failed)?;
     shown?;
@@ -127,6 +134,8 @@ struct World {
     sent: u64,
     per_round: u32,
     rounds: Option<u32>,
+    /// Cancelled by Ctrl-C: the round is finished, then comes the summary.
+    enough: CancellationToken,
     current: BTreeMap<AgentName, (VersionNumber, Content)>,
     next_update: u64,
     rewards: BTreeMap<AgentName, Vec<f64>>,
@@ -151,6 +160,7 @@ impl World {
             sent: 0,
             per_round: args.runs,
             rounds: args.once.then_some(args.rounds),
+            enough: CancellationToken::new(),
             current: BTreeMap::new(),
             next_update: 0,
             rewards: BTreeMap::new(),
@@ -168,7 +178,8 @@ impl World {
         let stood = views.iter().filter_map(|view| view.watermark).max();
         self.now = self.now.max(stood.unwrap_or_default());
         let mut round = 0;
-        while self.rounds.is_none_or(|rounds| round < rounds) && !running.is_finished() {
+        let last = self.rounds.unwrap_or(u32::MAX);
+        while round < last && !running.is_finished() && !self.enough.is_cancelled() {
             round += 1;
             self.subscribe()?;
             self.send()?;
