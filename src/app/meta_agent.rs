@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::parts::{open_repo, optimizer};
+use super::recall::recall;
 use crate::base::{AgentName, Clock, EventTime, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::decode::{Run, Trace};
@@ -16,7 +17,7 @@ use crate::govern::{
     Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
 };
 use crate::optimize::Optimizer;
-use crate::publish::{ConfigRepo, PublishError, Published};
+use crate::publish::{ConfigRepo, PublishError};
 
 /// Learns from batches of traces: the original's entry point, kept.
 ///
@@ -271,19 +272,7 @@ struct Step<'a> {
 impl Step<'_> {
     fn recall(&self, name: &AgentName) -> Result<Agent, CycleError> {
         let Some(repo) = self.repo else { return Ok(Agent::new(name.clone())) };
-        let published = repo.published(name)?;
-        let records = repo.versions(name)?.into_iter().map(|version| {
-            let at = version.created;
-            let stands = |p: &&Published| {
-                p.standing.as_ref().is_some_and(|standing| standing.version == version.number)
-            };
-            match published.as_ref().filter(stands) {
-                Some(p) => {
-                    VersionRecord { version, state: State::Active, revision: p.revision, at }
-                }
-                None => VersionRecord { version, state: State::Superseded, revision: 0, at },
-            }
-        });
+        let records = recall(repo, name)?;
         Ok(Agent::recalled(name.clone(), records))
     }
 

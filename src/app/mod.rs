@@ -21,6 +21,7 @@ mod optimize;
 mod orders;
 mod parts;
 mod publish;
+mod recall;
 mod role;
 
 use std::sync::Arc;

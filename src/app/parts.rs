@@ -1,8 +1,11 @@
 //! From configuration to the parts it describes. Secrets are read from the environment here, at the
 //! edge, and nowhere below.
 
-use crate::config::{Config, Repo};
-use crate::optimize::Optimizer;
+use std::sync::Arc;
+
+use crate::base::SystemClock;
+use crate::config::{Config, Llm, Repo};
+use crate::optimize::{LlmSettings, Optimizer};
 use crate::publish::{ConfigRepo, PublishError, RepoOptions};
 
 /// The config repo's options; none if no repo is configured.
@@ -27,5 +30,18 @@ pub fn open_repo(config: &Config) -> Result<Option<ConfigRepo>, PublishError> {
 
 /// The optimizer with its model, if one is configured and its key is in the environment.
 pub fn optimizer(config: &Config) -> Optimizer {
-    Optimizer::from_config(&config.llm)
+    let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens } =
+        config.llm.clone();
+    let settings = LlmSettings {
+        enabled,
+        model,
+        endpoint,
+        timeout,
+        max_attempts: attempts,
+        temperature,
+        max_tokens,
+        ..LlmSettings::default()
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock))
 }

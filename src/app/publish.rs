@@ -1,10 +1,11 @@
 //! The publish role: projects versions into the config repo and brings people's edits back as
 //! commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::codec;
+use super::recall::recall;
 use super::role::{Context, RoleError};
 use crate::base::{AgentName, Digest, EventTime};
 use crate::consume::{NewRecord, Topic};
@@ -16,7 +17,9 @@ const BATCH: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError> {
-    let mut role = Publish { context, repo, adopted: BTreeMap::new(), looked: None };
+    let known = context.log.table(Topic::PromptVersions)?;
+    let known = known.iter().map(codec::agent_of).collect::<Result<_, _>>()?;
+    let mut role = Publish { context, repo, known, adopted: BTreeMap::new(), looked: None };
     let mut consumer = context.join("publish", &[Topic::PromptVersions])?;
     while !context.stop.is_cancelled() {
         let mut outputs = role.look_for_edits()?;
@@ -40,6 +43,8 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
 struct Publish<'a> {
     context: &'a Context,
     repo: &'a ConfigRepo,
+    /// Agents of which the log knows versions, or was told by us.
+    known: BTreeSet<AgentName>,
     /// What was last sent for adoption, so that an edit is not sent again while it is on its way.
     adopted: BTreeMap<AgentName, Digest>,
     looked: Option<EventTime>,
@@ -129,6 +134,14 @@ impl Publish<'_> {
     }
 
     fn adopt(&mut self, agent: &AgentName) -> Result<Vec<NewRecord>, RoleError> {
+        if self.known.insert(agent.clone()) {
+            let records = recall(self.repo, agent)?;
+            if !records.is_empty() {
+                let kind = CommandKind::Recall { records };
+                let command = Command { agent: agent.clone(), by: "config repo".to_owned(), kind };
+                return Ok(vec![codec::json(Topic::PromptCommands, agent.as_str(), &command)]);
+            }
+        }
         let edit = match self.repo.human_edit(agent) {
             Err(problem) if mendable(&problem) => {
                 wait_for_a_person(problem)?;

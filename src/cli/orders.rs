@@ -148,6 +148,7 @@ fn answers(kind: &CommandKind, decision: &str) -> bool {
         CommandKind::Pause => "paused",
         CommandKind::Resume => "resumed",
         CommandKind::Adopt { .. } => "adopted",
+        CommandKind::Recall { .. } => "recalled",
         CommandKind::Optimize => "no_change",
     };
     decision == expected || decision == "command_refused"

@@ -306,9 +306,25 @@ impl Agent {
             CommandKind::Optimize => {
                 self.ask(policy, self.windows.watermark().unwrap_or_default(), at)
             }
+            CommandKind::Recall { records } => self.recall(records, at),
             CommandKind::Adopt { content, source } => Ok(self.adopt(content, source, by, at)),
         };
         result.unwrap_or_else(|why| vec![self.decision("command_refused", None, why, at)])
+    }
+
+    fn recall(&mut self, records: &[VersionRecord], at: EventTime) -> Result<Vec<Effect>, String> {
+        if self.ledger.iter().next().is_some() {
+            return Err("the log remembers the agent's versions itself".to_owned());
+        }
+        for record in records {
+            self.ledger.recall(record.clone());
+        }
+        let mut effects: Vec<_> =
+            records.iter().map(|record| Effect::Version(Box::new(record.clone()))).collect();
+        effects.extend(self.ledger.update(at));
+        let why = format!("{} versions from the config repo", records.len());
+        effects.push(self.decision("recalled", None, why, at));
+        Ok(effects)
     }
 
     fn waiting(&self, number: VersionNumber) -> Result<(), String> {

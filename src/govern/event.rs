@@ -74,6 +74,11 @@ pub enum CommandKind {
     Pause,
     /// Ask again.
     Resume,
+    /// Take an agent's versions from the config repo, which remembers them where this log does not.
+    Recall {
+        /// The versions as they stand there.
+        records: Vec<VersionRecord>,
+    },
     /// Take what a person wrote in the config repo as the next version and the new baseline.
     Adopt {
         /// What they wrote.

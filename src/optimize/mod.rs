@@ -1,10 +1,29 @@
 //! Stage 5: a request becomes a proposal: the rules' findings, and what a model makes of them.
 //!
+//! ```text
+//!  Request ─▶ patterns ─▶ findings ─┬─▶ evidence, redacted ─▶ model ─▶ answer ─▶ judge ─▶ Proposal
+//!                                   └─▶ their own edits, where the model fails ─▶ judge ─┘
+//! ```
+//!
 //! It owns nothing and may be killed at any moment: a request holds all that is needed, and the
 //! answer goes back through the log, where the machine trusts it as little as any other input.
+//! Prompts and config are asked for apart. Only `model` knows that there is a network, and only
+//! `optimizer` waits for it.
 
+mod answer;
+mod budget;
+mod copying;
+mod evidence;
+mod extract;
+#[cfg(test)]
+mod fixture;
+mod judge;
+mod model;
 mod optimizer;
 mod patterns;
+mod redact;
+mod sections;
 
+pub use model::LlmSettings;
 pub use optimizer::Optimizer;
 pub use patterns::{Finding, find};
