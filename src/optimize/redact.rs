@@ -14,7 +14,7 @@ pub(super) const HIDDEN: &str = "[redacted]";
 
 /// Shapes of secrets and what to put in their place; `$1` is what may stay.
 const SHAPES: [(&str, &str); 13] = [
-    // A key without its end is hidden up to the end of the text: excerpts are cut anywhere.
+    // A key or a quote without its end is hidden up to the end: excerpts are cut anywhere.
     (
         r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
         HIDDEN,
@@ -33,7 +33,7 @@ const SHAPES: [(&str, &str); 13] = [
     ),
     (r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@", "${1}[redacted]@"),
     (
-        r#"(?i)([\w.-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key)["']?[ \t]*[=:][ \t]*)(?:"[^"\n]+"|'[^'\n]+'|[^\s"',;&)}])+"#,
+        r#"(?i)([\w.-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key)["']?[ \t]*[=:][ \t]*)(?:"[^"\n]+"?|'[^'\n]+'?|[^\s"',;&)}])+"#,
         "${1}[redacted]",
     ),
     (r#"(?i)\b((?:\w+[_-])?token["']?[ \t]*[=:][ \t]*["']?)[^\s"',;&)}]{8,}"#, "${1}[redacted]"),
