@@ -3,6 +3,8 @@
 
 mod agent;
 mod decode;
+mod decode_hostile;
+mod decode_trajectory;
 mod fold;
 mod log_conformance;
 mod log_embedded;
