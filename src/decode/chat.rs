@@ -1,7 +1,7 @@
 //! Runs as OpenAI-style chat messages with a reward: files of tau-bench and tau2-bench.
 //!
 //! A run has succeeded if its reward is 1. In tau-bench runs carry no time: they are taken to have
-//! happened when they arrived, and their latency is not known. In tau2-bench times have no zone and
+//! happened when they arrived, and a latency of zero says that it is not known. In tau2-bench times have no zone and
 //! are taken as UTC; only the agent's own tool calls, tokens and cost count, not the simulated user's.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::detect::typed;
 use super::draft::Draft;
+use super::found::Found;
 use super::{
     Decoded, LlmCall, Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, Trace,
     text,
@@ -66,7 +67,8 @@ struct RewardInfo {
 #[derive(Deserialize)]
 struct Message {
     role: String,
-    content: Option<String>,
+    #[serde(default)]
+    content: Value,
     tool_calls: Option<Vec<Call>>,
     tool_call_id: Option<String>,
     id: Option<String>,
@@ -93,10 +95,8 @@ struct Function {
 
 #[derive(Deserialize)]
 struct Usage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
 }
 
 /// One run of tau-bench.
@@ -110,7 +110,12 @@ pub(super) fn decode_tau(record: &str, options: &Options) -> Result<Trace, Rejec
     let digest = Digest::of(record.as_bytes());
     let draft = Draft {
         agent: None,
-        trace_id: format!("task-{}-trial-{}-{}", plain(&raw.task_id), raw.trial, digest.short()),
+        trace_id: text::identity(&format!(
+            "task-{}-trial-{}-{}",
+            plain(&raw.task_id),
+            raw.trial,
+            digest.short()
+        )),
         session: None,
         version: None,
         start: options.arrived,
@@ -136,8 +141,12 @@ pub(super) fn decode_tau2(record: &str, options: &Options) -> Vec<Decoded> {
     // A name given by the caller says which variant this is; the domain is only what it works on.
     let agent = options.agent.as_ref().map(ToString::to_string).or(domain);
     let runs = (1..).zip(file.simulations);
-    runs.map(|(line, run)| Decoded { line, result: simulation(run.get(), agent.clone(), options) })
-        .collect()
+    let mut found = Found::default();
+    found.extend(runs.map(|(line, run)| Decoded {
+        line,
+        result: simulation(run.get(), agent.clone(), options),
+    }));
+    found.finish()
 }
 
 /// One simulation of tau2-bench.
@@ -153,7 +162,11 @@ pub(super) fn simulation(
         })
     };
     let (start, end) = (time("start_time", &raw.start_time)?, time("end_time", &raw.end_time)?);
-    let broken = raw.termination_reason.contains("infrastructure");
+    // What broke was not the agent. Its own errors, too many of them, or too many steps, are its own.
+    let broken = matches!(
+        raw.termination_reason.as_str(),
+        "infrastructure_error" | "user_error" | "unexpected_error"
+    );
     let outcome = match raw.reward_info {
         _ if broken => Outcome::Aborted,
         Some(info) => outcome(info.reward)?,
@@ -178,11 +191,12 @@ pub(super) fn simulation(
     draft.check(options)
 }
 
+/// A reward of 1 is a success, within the benchmark's own tolerance for sums of floats.
 fn outcome(reward: f64) -> Result<Outcome, Reject> {
     if !reward.is_finite() {
         return Err(Reject::new(Reason::NotFinite, "reward is not a finite number"));
     }
-    Ok(if reward >= 1.0 { Outcome::Success } else { Outcome::Failure })
+    Ok(if reward >= 1.0 - 1e-6 { Outcome::Success } else { Outcome::Failure })
 }
 
 fn plain(value: &Value) -> String {
@@ -195,17 +209,19 @@ fn steps(messages: Vec<Message>) -> (Vec<Step>, Tokens) {
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     let agents = |requestor: &Option<String>| requestor.as_deref().is_none_or(|r| r == "assistant");
     for message in messages {
+        let said = text::content(&message.content);
         match message.role.as_str() {
             "assistant" => {
                 if let Some(usage) = message.usage {
-                    let tokens =
-                        Tokens { input: usage.prompt_tokens, output: usage.completion_tokens };
-                    total.input = total.input.saturating_add(tokens.input);
-                    total.output = total.output.saturating_add(tokens.output);
+                    let tokens = Tokens {
+                        input: usage.prompt_tokens.unwrap_or_default(),
+                        output: usage.completion_tokens.unwrap_or_default(),
+                    };
+                    total = total.plus(tokens);
                     steps.push(Step::Llm(LlmCall { model: None, tokens }));
                 }
-                if let Some(said) = message.content.filter(|said| !said.is_empty()) {
-                    steps.push(Step::Thought(Thought { text: said }));
+                if !said.is_empty() {
+                    steps.push(Step::Thought(Thought { text: text::short(&said) }));
                 }
                 for call in message.tool_calls.into_iter().flatten() {
                     if agents(&call.requestor) {
@@ -214,14 +230,9 @@ fn steps(messages: Vec<Message>) -> (Vec<Step>, Tokens) {
                 }
             }
             "tool" if agents(&message.requestor) => {
-                let said = message.content.unwrap_or_default();
-                let stated = text::stated_failure(&said)
-                    .or_else(|| (message.error == Some(true)).then(|| text::short(&said)));
                 let index = message.tool_call_id.or(message.id).and_then(|id| open.remove(&id));
-                let step = index.and_then(|index| steps.get_mut(index));
-                if let (Some(Step::Tool(call)), Some(error)) = (step, stated) {
-                    call.ok = false;
-                    call.error = Some(error);
+                if let Some(Step::Tool(call)) = index.and_then(|index| steps.get_mut(index)) {
+                    call.answered(&said, message.error == Some(true));
                 }
             }
             _ => {}

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::found::Found;
 use super::{Reason, Reject, Trace, chat, limits, native, stratus_record, stratus_trajectory};
 use crate::base::{AgentName, EventTime};
 
@@ -86,85 +87,131 @@ impl Options {
 /// One run of an input, or the reason why not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// The line it stands on, counted from 1; in a JSON array the item, counted from 1.
+    /// The line it stands on, counted from 1; in a JSON array the item, in a file of tau2-bench the
+    /// simulation, each counted from 1. A run of a Stratus trajectory stands where its last event does.
     pub line: u64,
     /// The run.
     pub result: Result<Trace, Reject>,
 }
 
 /// Every run in `input`, which is one JSON object, an array of them, JSON lines, or a file of one of
-/// the known formats. What is wrong with one run costs that run alone.
+/// the known formats. What is wrong with one run costs that run alone; an input of several lines none
+/// of which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest
+/// is counted in a last one.
 pub fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
-    let refuse =
-        |reason, detail: &str| vec![Decoded { line: 1, result: Err(Reject::new(reason, detail)) }];
     if input.len() > options.max_record_bytes {
         let (bytes, max) = (input.len(), options.max_record_bytes);
-        return refuse(Reason::RecordTooLarge, &format!("{bytes} bytes, at most {max} are read"));
+        let detail = format!("{bytes} bytes, at most {max} are read");
+        return refusal(Reject::new(Reason::RecordTooLarge, detail));
     }
+    let input = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
     let trimmed = input.trim_ascii();
-    let whole = std::str::from_utf8(trimmed);
-    match (whole, trimmed.first()) {
-        (_, None) => refuse(Reason::MalformedJson, "the record is empty"),
-        (Ok(text), Some(b'[')) => match serde_json::from_str::<Vec<&RawValue>>(text) {
-            Ok(items) => (1..)
-                .zip(items)
-                .flat_map(|(line, item)| {
-                    let decoded = item_of(item.get(), options);
-                    decoded.into_iter().map(move |decoded| Decoded { line, ..decoded })
-                })
-                .collect(),
-            Err(problem) => refuse(Reason::MalformedJson, &problem.to_string()),
-        },
-        (Ok(text), _) if is_trajectory(text, options) => stratus_trajectory::decode(text, options),
-        (Ok(text), _) if serde_json::from_str::<&RawValue>(text).is_ok() => item_of(text, options),
-        (Err(_), _) if !input.contains(&b'\n') => {
-            refuse(Reason::InvalidUtf8, "the record is not UTF-8")
-        }
-        _ => lines(input, options),
+    if trimmed.is_empty() {
+        return refusal(Reject::new(Reason::MalformedJson, "the record is empty"));
     }
+    let whole = std::str::from_utf8(trimmed).ok().filter(|text| is_json(text));
+    let first_line =
+        || numbered(input).find_map(|(_, line)| line.ok().filter(|line| is_json(line)));
+    if is_trajectory(whole.or_else(first_line), options) {
+        return stratus_trajectory::decode(input, options);
+    }
+    match whole {
+        Some(text) if text.starts_with('[') => array(text, options),
+        Some(text) => item(text, options),
+        None => lines(input, options),
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn refusal(reject: Reject) -> Vec<Decoded> {
+    vec![Decoded { line: 1, result: Err(reject) }]
+}
+
+fn at(line: u64, decoded: Vec<Decoded>) -> impl Iterator<Item = Decoded> {
+    decoded.into_iter().map(move |decoded| Decoded { line, ..decoded })
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// The lines of `input` that are not blank, counted from 1.
+pub(super) fn numbered(input: &[u8]) -> impl Iterator<Item = (u64, Result<&str, Reject>)> {
+    let lines = input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let text = |line| {
+        std::str::from_utf8(line).map_err(|problem| Reject::new(Reason::InvalidUtf8, problem))
+    };
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(move |(n, line)| (n, text(line)))
 }
 
 fn lines(input: &[u8], options: &Options) -> Vec<Decoded> {
-    let numbered = (1..).zip(input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii));
-    numbered
-        .filter(|(_, line)| !line.is_empty())
-        .flat_map(|(line, bytes)| {
-            let decoded = match std::str::from_utf8(bytes) {
-                Ok(text) => item_of(text, options),
-                Err(problem) => {
-                    let result = Err(Reject::new(Reason::InvalidUtf8, problem));
-                    vec![Decoded { line, result }]
-                }
-            };
-            decoded.into_iter().map(move |decoded| Decoded { line, ..decoded })
-        })
-        .collect()
+    let mut found = Found::default();
+    for (line, text) in numbered(input) {
+        match text {
+            Ok(text) => found.extend(at(line, item(text, options))),
+            Err(reject) => found.push(Decoded { line, result: Err(reject) }),
+        }
+    }
+    let mut decoded = found.finish();
+    // One broken record written over many lines would otherwise be refused once a line. A half-written
+    // array still gives the items that have a line of their own.
+    let broken = |decoded: &Decoded| {
+        let reason = decoded.result.as_ref().err().map(|reject| reject.reason);
+        matches!(reason, Some(Reason::MalformedJson | Reason::InvalidUtf8))
+    };
+    if decoded.first().is_some_and(broken) && decoded.iter().all(|decoded| decoded.result.is_err())
+    {
+        decoded.truncate(1);
+    }
+    decoded
 }
 
-fn is_trajectory(text: &str, options: &Options) -> bool {
+fn array(text: &str, options: &Options) -> Vec<Decoded> {
+    let items: Vec<&RawValue> = match typed(text) {
+        Ok(items) => items,
+        Err(reject) => return refusal(reject),
+    };
+    let mut found = Found::default();
+    for (number, raw) in (1..).zip(items) {
+        found.extend(at(number, item(raw.get(), options)));
+    }
+    found.finish()
+}
+
+fn is_trajectory(first: Option<&str>, options: &Options) -> bool {
     match options.format {
         Some(format) => format == Format::StratusTrajectory,
-        None => text.lines().next().is_some_and(stratus_trajectory::is_line),
+        None => first.is_some_and(stratus_trajectory::is_line),
     }
 }
 
 /// One JSON value: a run, or a tau2-bench file of many.
-fn item_of(text: &str, options: &Options) -> Vec<Decoded> {
-    let format = match options.format.map_or_else(|| detect(text), Ok) {
-        Ok(format) => format,
-        Err(reject) => return vec![Decoded { line: 1, result: Err(reject) }],
-    };
+fn item(text: &str, options: &Options) -> Vec<Decoded> {
+    let format = object(text).and_then(|()| options.format.map_or_else(|| detect(text), Ok));
     let result = match format {
-        Format::Native => native::decode(text, options),
-        Format::StratusRecord => stratus_record::decode(text, options),
-        Format::StratusTrajectory => return stratus_trajectory::decode(text, options),
-        Format::TauBench => chat::decode_tau(text, options),
-        Format::Tau2Bench if probe(text).is_ok_and(|probe| probe.simulations.is_none()) => {
+        Err(reject) => Err(reject),
+        Ok(Format::Native) => native::decode(text, options),
+        Ok(Format::StratusRecord) => stratus_record::decode(text, options),
+        Ok(Format::StratusTrajectory) => {
+            return stratus_trajectory::decode(text.as_bytes(), options);
+        }
+        Ok(Format::TauBench) => chat::decode_tau(text, options),
+        Ok(Format::Tau2Bench) if probe(text).is_ok_and(|probe| probe.simulations.is_none()) => {
             chat::simulation(text, None, options)
         }
-        Format::Tau2Bench => return chat::decode_tau2(text, options),
+        Ok(Format::Tau2Bench) => return chat::decode_tau2(text, options),
     };
     vec![Decoded { line: 1, result }]
+}
+
+/// Whether `text` can be a record at all. An array could also be read as a struct, field by field.
+fn object(text: &str) -> Result<(), Reject> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) if text.trim_start().starts_with('{') => Ok(()),
+        Ok(_) => Err(Reject::new(Reason::UnknownFormat, "a record is one JSON object")),
+        Err(problem) => Err(Reject::new(Reason::MalformedJson, problem)),
+    }
 }
 
 /// The keys by which formats are told apart.
@@ -177,6 +224,7 @@ struct Probe {
     simulations: Option<IgnoredAny>,
     reward_info: Option<IgnoredAny>,
     messages: Option<IgnoredAny>,
+    termination_reason: Option<IgnoredAny>,
 }
 
 fn probe(text: &str) -> Result<Probe, Reject> {
@@ -190,15 +238,17 @@ fn probe(text: &str) -> Result<Probe, Reject> {
 
 fn detect(text: &str) -> Result<Format, Reject> {
     let probe = probe(text)?;
-    if probe.agent_type.is_some() {
+    let simulated = probe.reward_info.is_some() || probe.termination_reason.is_some();
+    // `agent` first: our own records may carry any other field besides, and no other format has it.
+    if probe.agent.is_some() {
+        Ok(Format::Native)
+    } else if probe.agent_type.is_some() {
         Ok(Format::StratusRecord)
-    } else if probe.simulations.is_some()
-        || (probe.messages.is_some() && probe.reward_info.is_some())
-    {
+    } else if probe.simulations.is_some() || (probe.messages.is_some() && simulated) {
         Ok(Format::Tau2Bench)
     } else if probe.traj.is_some() {
         Ok(Format::TauBench)
-    } else if probe.agent.is_some() || probe.trace_id.is_some() {
+    } else if probe.trace_id.is_some() {
         Ok(Format::Native)
     } else {
         let detail = "no known format: see configs/trace.schema.json for our own";

@@ -1,8 +1,8 @@
 //! A run as some format told it, not yet believed; and the checks that make it a [`Trace`].
 
 use super::limits::{EARLIEST_MILLIS, MAX_FUTURE_MILLIS, MAX_NAME_BYTES, MAX_STEPS};
-use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, cut};
-use super::{Options, Outcome, Reason, Reject, Step, Tokens, Trace};
+use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, clean, cut, identity, stated_failure};
+use super::{Options, Outcome, Reason, Reject, Step, Tokens, ToolCall, Trace};
 use crate::base::{AgentName, EventTime, VersionNumber};
 
 /// What a format makes of its input.
@@ -51,7 +51,10 @@ impl Draft {
         Ok(Trace {
             agent,
             trace_id: self.trace_id,
-            session: self.session.map(|session| cut(&session, MAX_NAME_BYTES).to_owned()),
+            session: self
+                .session
+                .filter(|session| !session.is_empty())
+                .map(|s| identity(&clean(&s))),
             version: self.version,
             start: self.start,
             end: self.end,
@@ -63,6 +66,27 @@ impl Draft {
             tokens: self.tokens,
             rounds: self.rounds,
         })
+    }
+}
+
+impl ToolCall {
+    /// Takes in the answer to this call: a failure if it is `failed`, or begins by saying so.
+    pub(super) fn answered(&mut self, response: &str, failed: bool) {
+        let stated = stated_failure(response);
+        if failed || stated.is_some() {
+            self.ok = false;
+            let error = stated.unwrap_or_else(|| cut(response, MAX_ERROR_BYTES).to_owned());
+            self.error = Some(error).filter(|error| !error.is_empty());
+        }
+    }
+}
+
+impl Tokens {
+    pub(super) fn plus(self, more: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(more.input),
+            output: self.output.saturating_add(more.output),
+        }
     }
 }
 
@@ -89,7 +113,7 @@ fn bounded(step: Step) -> Result<Step, Reject> {
                 let detail = format!("duration of {:?} is not a number of seconds", call.name);
                 return Err(Reject::new(Reason::NotFinite, detail));
             }
-            call.name = cut(&call.name, MAX_NAME_BYTES).to_owned();
+            call.name = tool_name(&call.name);
             call.error = call.error.map(|error| cut(&error, MAX_ERROR_BYTES).to_owned());
             call.arguments = call.arguments.map(|text| super::text::arguments(&text));
             Step::Tool(call)
@@ -103,4 +127,14 @@ fn bounded(step: Step) -> Result<Step, Reject> {
             Step::Llm(call)
         }
     })
+}
+
+/// A tool's name is shown, counted and put before a model: it is one line. Models do call tools by an
+/// empty name; that is a fact about the run and no reason to lose it.
+fn tool_name(name: &str) -> String {
+    let name = clean(name);
+    match cut(name.trim(), MAX_NAME_BYTES).trim_end() {
+        "" => "(unnamed)".to_owned(),
+        name => name.to_owned(),
+    }
 }

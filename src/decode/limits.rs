@@ -3,6 +3,10 @@
 /// The largest record that is decoded, in bytes. A larger one is refused as `record_too_large`.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
+/// The most refusals that one input is answered with; what is wrong beyond them is counted in a last
+/// one. Otherwise 16 MB of commas would become millions of refusals.
+pub const MAX_REJECTS: usize = 1_000;
+
 /// The most steps of one run that are kept; a longer run is refused as `too_many_steps`.
 pub const MAX_STEPS: usize = 100_000;
 
@@ -12,7 +16,8 @@ pub const MAX_TOOLS: usize = 32;
 /// The most distinct tool-to-tool transitions of one [`Run`](super::Run).
 pub const MAX_TRANSITIONS: usize = 64;
 
-/// The longest tool name, trace id or session id that is kept, in bytes; a longer trace id is refused.
+/// The longest tool name, trace id or session id that is kept, in bytes; a longer trace
+/// id is refused, a longer session id is cut and marked with a digest.
 pub const MAX_NAME_BYTES: usize = 128;
 
 /// The longest excerpt of a run that travels with it as an exemplar, in bytes.

@@ -32,7 +32,7 @@ struct Raw {
 
 /// Seconds since the epoch, or RFC 3339.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected seconds since the epoch or an RFC 3339 text")]
 enum Time {
     Seconds(f64),
     Text(String),
@@ -46,6 +46,7 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
         agent: raw.agent,
         trace_id: raw.trace_id,
         session: raw.session,
+        // Versions count from 1: producers that have none say 0.
         version: raw.version.filter(|version| version.0 > 0),
         start,
         end,

@@ -2,11 +2,16 @@
 //!
 //! Their labels cannot all be believed, and what a record does not know is not guessed:
 //!
-//! - A run whose final submission is an exception of the harness (`Error: …`, `Execution failed: …`)
-//!   is aborted, whatever its label says.
-//! - The later collector (its records carry `ground_truth`) looked diagnosis and localization up under
-//!   stage names that do not exist, and copied mitigation's label to rollback: for those three its
-//!   label is unknown. Its mitigation label is believed where an oracle result stands beside it.
+//! - A run that ended in an exception of the harness is *aborted*, whatever its label says. The
+//!   collector writes such an end as `Error: <exception>`, `Execution failed: <exception>` or `Problem
+//!   <id> execution failed: <exception>` into the final submission, or, where there is none, as the
+//!   last thought. Nothing else aborts a run: a submission that merely speaks of errors is the agent's.
+//! - The later collector (its records have a `ground_truth`, if only `null`) says `false` where it found
+//!   no verdict. It looked diagnosis and localization up under stage names that do not exist, so found
+//!   none for any of them. Its label counts only beside an oracle's verdict on the same agent that says
+//!   the same. This holds for `true` as well: to believe the successes and drop the failures that lack
+//!   a verdict alike would make the agent look better than it is.
+//! - A rollback's label is a copy of its mitigation's: *unknown*, from either collector.
 //! - A tool call whose response begins by saying that it failed has failed.
 //!
 //! What one record cannot mend: the four agents of a problem were all given the whole problem's
@@ -25,16 +30,14 @@ use crate::base::EventTime;
 struct Raw<'a> {
     trace_id: String,
     agent_type: String,
-    #[serde(default)]
-    problem_context: Problem,
+    problem_context: Option<Problem>,
     start_time: f64,
     end_time: f64,
-    success: bool,
+    success: Option<bool>,
     final_submission: Option<String>,
-    #[serde(borrow, default)]
-    tool_calls: Vec<Call<'a>>,
-    #[serde(default)]
-    thinking_steps: Vec<Thinking>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<Call<'a>>>,
+    thinking_steps: Option<Vec<Thinking>>,
     /// Told apart from absent: the later collector wrote `null` where it had none.
     #[serde(default, deserialize_with = "present")]
     ground_truth: Option<Value>,
@@ -54,14 +57,14 @@ struct Call<'a> {
     arguments: Option<&'a RawValue>,
     timestamp: Option<f64>,
     success: bool,
-    response: Option<Value>,
+    #[serde(default)]
+    response: Value,
     duration: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Thinking {
-    #[serde(default)]
-    reasoning: String,
+    reasoning: Option<String>,
     timestamp: Option<f64>,
 }
 
@@ -78,19 +81,11 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
             .ok_or_else(|| Reject::new(Reason::InvalidField, format!("{name} is not a time")))
     };
     let (start, end) = (time("start_time", raw.start_time)?, time("end_time", raw.end_time)?);
-    let task = raw.problem_context.problem_id.map(|problem| {
-        let description = raw.problem_context.app_description.unwrap_or_default();
-        format!("{problem}: {description}")
-    });
-    let mut steps: Vec<(f64, Step)> = Vec::new();
-    for thinking in raw.thinking_steps {
-        let thought = Thought { text: thinking.reasoning };
-        steps.push((thinking.timestamp.unwrap_or_default(), Step::Thought(thought)));
-    }
-    steps.extend(
-        raw.tool_calls.into_iter().map(|call| (call.timestamp.unwrap_or_default(), tool(call))),
-    );
-    steps.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let problem = raw.problem_context.unwrap_or_default();
+    let task = match (problem.problem_id, problem.app_description) {
+        (Some(id), Some(description)) => Some(format!("{id}: {description}")),
+        (id, description) => id.or(description),
+    };
     let draft = Draft {
         agent: Some(agent),
         session: None,
@@ -100,7 +95,7 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
         outcome,
         task,
         result: raw.final_submission,
-        steps: steps.into_iter().map(|(_, step)| step).collect(),
+        steps: steps(raw.thinking_steps, raw.tool_calls),
         retries: 0,
         tokens: Tokens::default(),
         rounds: None,
@@ -110,44 +105,59 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
 }
 
 fn outcome(raw: &Raw<'_>, agent: &str) -> Outcome {
-    if raw.final_submission.as_deref().is_some_and(crashed) {
+    let last_thought = || raw.thinking_steps.as_ref()?.last()?.reasoning.as_deref();
+    if raw.final_submission.as_deref().or_else(last_thought).is_some_and(crashed) {
         return Outcome::Aborted;
     }
-    let known = match (&raw.ground_truth, agent) {
-        (None, _) => true,
-        (Some(_), "mitigation") => {
-            let judged = |value: &Value| value.get("mitigation").is_some_and(|v| !v.is_null());
-            raw.success || raw.oracle_results_enhanced.as_ref().is_some_and(judged)
-        }
-        (Some(_), _) => false,
+    let verdict = || {
+        let oracles = raw.oracle_results_enhanced.as_ref()?;
+        oracles.get(agent)?.get("success")?.as_bool()
     };
-    match (known, raw.success) {
-        (true, true) => Outcome::Success,
-        (true, false) => Outcome::Failure,
-        (false, _) => Outcome::Unknown,
+    let determined =
+        agent != "rollback" && (raw.ground_truth.is_none() || verdict() == raw.success);
+    match raw.success.filter(|_| determined) {
+        Some(true) => Outcome::Success,
+        Some(false) => Outcome::Failure,
+        None => Outcome::Unknown,
     }
 }
 
-/// Whether a final submission is the text of an exception in the harness.
-fn crashed(submission: &str) -> bool {
-    submission.starts_with("Error:")
-        || submission.starts_with("Execution failed:")
-        || (submission.starts_with("Problem ") && submission.contains(" execution failed: "))
+/// Whether a run's last words are those with which the harness reports its own exception.
+fn crashed(last_words: &str) -> bool {
+    last_words.starts_with("Error:")
+        || last_words.starts_with("Execution failed:")
+        || (last_words.starts_with("Problem ") && last_words.contains(" execution failed: "))
+}
+
+/// Thoughts and calls in one order of time. What has no time stays behind what stood before it.
+fn steps(thoughts: Option<Vec<Thinking>>, calls: Option<Vec<Call<'_>>>) -> Vec<Step> {
+    let mut latest = 0.0;
+    let mut timed = |time: Option<f64>, step: Step| {
+        latest = time.unwrap_or(latest);
+        (latest, step)
+    };
+    let thought = |thinking: Thinking| {
+        Step::Thought(Thought { text: text::short(&thinking.reasoning.unwrap_or_default()) })
+    };
+    let mut steps: Vec<(f64, Step)> = Vec::new();
+    for thinking in thoughts.into_iter().flatten() {
+        steps.push(timed(thinking.timestamp, thought(thinking)));
+    }
+    for call in calls.into_iter().flatten() {
+        steps.push(timed(call.timestamp, tool(call)));
+    }
+    steps.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    steps.into_iter().map(|(_, step)| step).collect()
 }
 
 fn tool(call: Call<'_>) -> Step {
-    let response = match &call.response {
-        Some(Value::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let stated = response.and_then(text::stated_failure);
-    let ok = call.success && stated.is_none();
-    let error = (!ok).then(|| stated.unwrap_or_else(|| text::short(response.unwrap_or_default())));
-    Step::Tool(ToolCall {
+    let mut read = ToolCall {
         name: call.tool_name,
-        ok,
-        error: error.filter(|error| !error.is_empty()),
+        ok: true,
+        error: None,
         duration: call.duration.filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
         arguments: call.arguments.map(|raw| raw.get().to_owned()),
-    })
+    };
+    read.answered(&text::content(&call.response), !call.success);
+    Step::Tool(read)
 }

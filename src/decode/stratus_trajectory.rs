@@ -3,14 +3,17 @@
 //! `mitigation_attempt_0`, `_1`, … are tries of one mitigation run. Every event repeats the history so
 //! far, so only a stage's last event counts. The file has no label: a run's outcome is unknown until
 //! feedback tells it. It has no times but that of the whole file, a local time without a zone, taken
-//! as UTC: every run starts and ends there, and its latency is not known.
+//! as UTC: every run starts and ends there, so a latency of zero says that it is not known. Its rounds
+//! are those of its longest attempt, since `max_step` limits each attempt by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::detect::{numbered, typed};
 use super::draft::Draft;
+use super::found::Found;
 use super::{
     Decoded, LlmCall, Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, text,
 };
@@ -32,10 +35,8 @@ enum Line {
 #[derive(Deserialize)]
 struct Event {
     stage: String,
-    #[serde(default)]
-    num_steps: u32,
-    #[serde(default)]
-    messages: Vec<Message>,
+    num_steps: Option<u32>,
+    messages: Option<Vec<Message>>,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +45,7 @@ struct Message {
     kind: String,
     #[serde(default)]
     content: Value,
-    #[serde(default)]
-    tool_calls: Vec<Call>,
+    tool_calls: Option<Vec<Call>>,
     tool_call_id: Option<String>,
     status: Option<String>,
     usage_metadata: Option<Usage>,
@@ -67,52 +67,71 @@ struct Usage {
     output_tokens: u64,
 }
 
-/// One agent's run: its attempts' last events, in order.
+/// What the metadata line says of the whole file.
+struct About {
+    problem: String,
+    stamp: String,
+    at: Option<EventTime>,
+}
+
+/// One agent's run: its attempts' last events.
 #[derive(Default)]
 struct Stage {
     line: u64,
     attempts: BTreeMap<String, Event>,
 }
 
-pub(super) fn decode(input: &str, options: &Options) -> Vec<Decoded> {
-    let mut about: Option<(String, String, Option<EventTime>)> = None;
-    let mut stages: BTreeMap<String, Stage> = BTreeMap::new();
-    let mut decoded = Vec::new();
-    for (line, text) in (1..).zip(input.lines()) {
-        if text.trim().is_empty() {
-            continue;
-        }
-        match super::detect::typed::<Line>(text) {
+/// One file's worth: a metadata line and the stages up to the next one.
+#[derive(Default)]
+struct File {
+    about: Option<About>,
+    stages: BTreeMap<String, Stage>,
+}
+
+pub(super) fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
+    let (mut file, mut found) = (File::default(), Found::default());
+    for (line, text) in numbered(input) {
+        match text.and_then(typed::<Line>) {
             Ok(Line::Metadata { problem_id, timestamp, timestamp_readable }) => {
-                about = Some((problem_id, timestamp, text::time(&timestamp_readable)));
+                // Files may have been put one after the other: this one's stages are not the last one's.
+                found.extend(std::mem::take(&mut file).finish(options));
+                let at = text::time(&timestamp_readable);
+                file.about = Some(About { problem: problem_id, stamp: timestamp, at });
             }
             Ok(Line::StageStart { stage }) => {
-                let entry = stages.entry(agent_of(&stage)).or_default();
+                let entry = file.stages.entry(agent_of(&stage)).or_default();
                 entry.line = entry.line.max(line);
             }
             Ok(Line::Event(event)) => {
-                let entry = stages.entry(agent_of(&event.stage)).or_default();
+                let entry = file.stages.entry(agent_of(&event.stage)).or_default();
                 entry.line = line;
                 entry.attempts.insert(event.stage.clone(), event);
             }
-            Err(reject) => decoded.push(Decoded { line, result: Err(reject) }),
+            Err(reject) => found.push(Decoded { line, result: Err(reject) }),
         }
     }
-    for (agent, stage) in stages {
-        let line = stage.line;
-        let result = match &about {
-            Some((problem, stamp, Some(at))) => {
-                draft(agent, stage, (problem, stamp, *at)).check(options)
-            }
-            _ => Err(Reject::new(
-                Reason::InvalidField,
-                "no metadata line with problem_id, timestamp and timestamp_readable",
-            )),
+    found.extend(file.finish(options));
+    found.finish()
+}
+
+impl File {
+    fn finish(self, options: &Options) -> Vec<Decoded> {
+        let run = |(agent, stage): (String, Stage)| {
+            let line = stage.line;
+            let result = match &self.about {
+                Some(about @ About { at: Some(at), .. }) => {
+                    draft(agent, stage, about, *at).check(options)
+                }
+                _ => {
+                    let detail =
+                        "no metadata line with problem_id, timestamp and timestamp_readable";
+                    Err(Reject::new(Reason::InvalidField, detail))
+                }
+            };
+            Decoded { line, result }
         };
-        decoded.push(Decoded { line, result });
+        self.stages.into_iter().map(run).collect()
     }
-    decoded.sort_by_key(|decoded| decoded.line);
-    decoded
 }
 
 /// `mitigation_attempt_2` is a stage of `mitigation`.
@@ -120,31 +139,32 @@ fn agent_of(stage: &str) -> String {
     stage.split_once("_attempt_").map_or(stage, |(agent, _)| agent).to_owned()
 }
 
-fn draft(agent: String, stage: Stage, about: (&String, &String, EventTime)) -> Draft {
-    let (problem, stamp, at) = about;
+fn draft(agent: String, stage: Stage, about: &About, at: EventTime) -> Draft {
     let mut attempts: Vec<Event> = stage.attempts.into_values().collect();
     // `_attempt_10` comes after `_attempt_9`, which text order would not say.
-    attempts.sort_by_key(|event| (event.stage.len(), event.stage.clone()));
+    attempts.sort_by(|a, b| (a.stage.len(), &a.stage).cmp(&(b.stage.len(), &b.stage)));
     let retries = u32::try_from(attempts.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let rounds = attempts.iter().map(|event| event.num_steps).fold(0, u32::saturating_add);
+    let rounds = attempts.iter().filter_map(|event| event.num_steps).max();
     let (mut steps, mut tokens, mut result) = (Vec::new(), Tokens::default(), None);
     for event in attempts {
-        add_messages(event.messages, &mut steps, &mut tokens, &mut result);
+        let messages = event.messages.unwrap_or_default();
+        add_messages(messages, &mut steps, &mut tokens, &mut result);
     }
+    let session = format!("{}_{}", about.problem, about.stamp);
     Draft {
-        trace_id: format!("{problem}_{stamp}_{agent}"),
+        trace_id: text::identity(&format!("{session}_{agent}")),
         agent: Some(agent),
-        session: Some(format!("{problem}_{stamp}")),
+        session: Some(session),
         version: None,
         start: at,
         end: at,
         outcome: Outcome::Unknown,
-        task: Some(problem.clone()),
+        task: Some(about.problem.clone()),
         result,
         steps,
         retries,
         tokens,
-        rounds: Some(rounds),
+        rounds,
     }
 }
 
@@ -155,24 +175,25 @@ fn add_messages(
     result: &mut Option<String>,
 ) {
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    // Answers may lack an id, even where calls have one: they come in the order of the latest calls.
+    let mut waiting: VecDeque<usize> = VecDeque::new();
     for message in messages {
-        let said = plain(&message.content);
+        let said = text::content(&message.content);
         match message.kind.as_str() {
             "AIMessage" => {
                 if let Some(usage) = message.usage_metadata {
                     let used = Tokens { input: usage.input_tokens, output: usage.output_tokens };
-                    tokens.input = tokens.input.saturating_add(used.input);
-                    tokens.output = tokens.output.saturating_add(used.output);
+                    *tokens = tokens.plus(used);
                     steps.push(Step::Llm(LlmCall { model: None, tokens: used }));
                 }
                 if !said.is_empty() {
                     steps.push(Step::Thought(Thought { text: text::short(&said) }));
                     *result = Some(said);
                 }
-                for call in message.tool_calls {
-                    if let Some(id) = call.id {
-                        open.insert(id, steps.len());
-                    }
+                waiting.clear();
+                for call in message.tool_calls.into_iter().flatten() {
+                    waiting.push_back(steps.len());
+                    open.extend(call.id.map(|id| (id, steps.len())));
                     steps.push(Step::Tool(ToolCall {
                         name: call.name,
                         ok: true,
@@ -183,36 +204,17 @@ fn add_messages(
                 }
             }
             "ToolMessage" => {
-                let stated = text::stated_failure(&said).or_else(|| {
-                    (message.status.as_deref() == Some("error")).then(|| text::short(&said))
-                });
-                // Older files have no ids: there the answer is to the latest call.
                 let index = match &message.tool_call_id {
                     Some(id) => open.remove(id),
-                    None => steps.iter().rposition(|step| matches!(step, Step::Tool(_))),
+                    None => waiting.pop_front(),
                 };
-                let step = index.and_then(|index| steps.get_mut(index));
-                if let (Some(Step::Tool(call)), Some(error)) = (step, stated) {
-                    call.ok = false;
-                    call.error = Some(error);
+                waiting.retain(|waiting| Some(*waiting) != index);
+                let failed = message.status.as_deref() == Some("error");
+                if let Some(Step::Tool(call)) = index.and_then(|index| steps.get_mut(index)) {
+                    call.answered(&said, failed);
                 }
             }
             _ => {}
         }
-    }
-}
-
-/// Content as text: a string, or the text parts of a list.
-fn plain(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let text = |part: &Value| match part {
-                Value::String(text) => Some(text.clone()),
-                other => other.get("text").and_then(Value::as_str).map(str::to_owned),
-            };
-            parts.iter().filter_map(text).collect::<Vec<_>>().join("\n")
-        }
-        _ => String::new(),
     }
 }

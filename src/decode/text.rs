@@ -1,5 +1,8 @@
 //! Cutting text to size without cutting a character, and reading times and failures out of it.
 
+use serde_json::Value;
+
+use super::limits::MAX_NAME_BYTES;
 use crate::base::{Digest, EventTime};
 
 /// The longest thought, task or result that is kept, in bytes.
@@ -18,14 +21,57 @@ pub(super) fn short(text: &str) -> String {
     cut(text, MAX_TEXT_BYTES).to_owned()
 }
 
-/// Arguments as they are compared and shown. Cut ones end in a digest of the whole, so that two calls
-/// look the same only if they are.
+/// Arguments as they are compared and shown: JSON without insignificant space and with sorted keys, so that how a producer
+/// lays it out makes no difference. Cut ones end in a digest of the whole, so that two calls look the
+/// same only if they are.
 pub(super) fn arguments(text: &str) -> String {
-    if text.len() <= MAX_ARGUMENTS_BYTES {
+    match serde_json::from_str::<Value>(text) {
+        Ok(mut value) => {
+            value.sort_all_objects();
+            marked(&value.to_string(), MAX_ARGUMENTS_BYTES)
+        }
+        Err(_) => marked(text, MAX_ARGUMENTS_BYTES),
+    }
+}
+
+/// An id made of parts that may be long: cut with a digest, so that it fits and stays itself.
+pub(super) fn identity(text: &str) -> String {
+    marked(text, MAX_NAME_BYTES)
+}
+
+/// At most `max` bytes of `text`, which must be at least 16: all of it, or its start and a digest.
+fn marked(text: &str, max: usize) -> String {
+    if text.len() <= max {
         return text.to_owned();
     }
-    let head = cut(text, MAX_ARGUMENTS_BYTES - 16);
+    let head = cut(text, max.saturating_sub(16));
     format!("{head}…#{}", Digest::of(text.as_bytes()).short())
+}
+
+/// `text` on one line: control characters, and those that reorder or hide what follows them, are
+/// spaces. A trace's author must not draw on a terminal or smuggle text past a reader.
+pub(super) fn clean(text: &str) -> String {
+    let unsafe_to_show = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().map(|c| if unsafe_to_show(c) { ' ' } else { c }).collect()
+}
+
+/// A message's content as text: a string, or the text parts of a list.
+pub(super) fn content(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            let text = |part: &Value| match part {
+                Value::String(text) => Some(text.clone()),
+                other => other.get("text").and_then(Value::as_str).map(str::to_owned),
+            };
+            parts.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
+    }
 }
 
 /// What a tool's response says went wrong, if it begins by saying so. Tools of the origin report
@@ -44,8 +90,11 @@ pub(super) fn stated_failure(response: &str) -> Option<String> {
     let start = response.trim_start();
     let head = cut(start, 40).to_ascii_lowercase();
     let tagged = head.split_once("] ").filter(|_| head.starts_with('[')).map(|(_, rest)| rest);
+    // The printed form of an MCP result, as Stratus logs it.
+    let mcp = start.starts_with("meta=") && start.trim_end().ends_with("isError=True");
     let opens = |head: &str| OPENINGS.iter().any(|opening| head.starts_with(opening));
-    (opens(&head) || tagged.is_some_and(opens)).then(|| cut(start, MAX_ERROR_BYTES).to_owned())
+    (mcp || opens(&head) || tagged.is_some_and(opens))
+        .then(|| cut(start, MAX_ERROR_BYTES).to_owned())
 }
 
 /// An RFC 3339 time; one without a zone counts as UTC.
@@ -72,6 +121,8 @@ mod tests {
         check("Error: no such pod", true);
         check("  Command Rejected (ValueError): edit", true);
         check("[prom_mcp] Error querying get_metrics", true);
+        check("meta=None content=[TextContent(text='no')] isError=True", true);
+        check("meta=None content=[TextContent(text='isError=True')] isError=False", false);
         check("Found 3 pods, one with errors", false);
         check("Errors: 0", false);
         check("NAME   READY\nError  1/1", false);
@@ -83,8 +134,32 @@ mod tests {
         let long = "x".repeat(1000);
         let (a, b) = (arguments(&format!("{long}a")), arguments(&format!("{long}b")));
         assert_ne!(a, b);
-        assert!(a.len() <= 204, "{}", a.len());
+        assert!(a.len() <= MAX_ARGUMENTS_BYTES, "{}", a.len());
+        assert_eq!(arguments(&a), a, "cutting twice changes nothing");
         assert_eq!(cut("äöü", 3), "ä");
+    }
+
+    #[test]
+    fn arguments_compare_by_meaning_and_not_by_layout() {
+        let check = |a: &str, b: &str| assert_eq!(arguments(a), arguments(b), "{a} {b}");
+        check(r#"{"cmd": "ls",  "all": true}"#, r#"{"all":true,"cmd":"ls"}"#);
+        check("{\n}", "{}");
+        assert_eq!(arguments("not json"), "not json");
+        assert_ne!(arguments(r#"{"cmd":"ls"}"#), arguments(r#"{"cmd":"ls "}"#));
+    }
+
+    #[test]
+    fn what_draws_hides_or_reorders_becomes_a_space() {
+        assert_eq!(clean("a\u{1b}[31mb\nc\u{202e}d\u{feff}e"), "a [31mb c d e");
+        assert_eq!(clean("grüße 漢字 👍"), "grüße 漢字 👍");
+    }
+
+    #[test]
+    fn content_is_a_text_or_a_list_with_texts() {
+        let check = |json: Value, text: &str| assert_eq!(content(&json), text, "{json}");
+        check(serde_json::json!("hello"), "hello");
+        check(serde_json::json!([{"type": "text", "text": "a"}, {"type": "image"}, "b"]), "a\nb");
+        check(Value::Null, "");
     }
 
     #[test]

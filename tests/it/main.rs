@@ -4,6 +4,8 @@
 mod agent;
 mod config;
 mod decode;
+mod decode_hostile;
+mod decode_trajectory;
 mod fold;
 mod killed;
 mod log_conformance;
