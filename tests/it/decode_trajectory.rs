@@ -14,7 +14,7 @@ fn answer(id: &Value, text: &str) -> Value {
     json!({"type": "ToolMessage", "content": text, "tool_call_id": id, "name": "x"})
 }
 
-fn event(stage: &str, steps: u32, messages: Vec<Value>) -> Value {
+fn event(stage: &str, steps: u32, messages: &[Value]) -> Value {
     json!({"type": "event", "stage": stage, "event_index": 0, "num_steps": steps, "submitted": true,
         "rollback_stack": "", "messages": messages, "last_message": {}})
 }
@@ -36,10 +36,10 @@ pub(crate) fn trajectory() -> String {
     let lines = [
         metadata("p1"),
         json!({"type": "stage_start", "stage": "diagnosis", "num_events": 2}),
-        event("diagnosis", 1, seen),
-        event("diagnosis", 2, more),
-        event("mitigation_attempt_0", 5, vec![ai("fix", &json!("c")), answer(&json!("c"), "ok")]),
-        event("mitigation_attempt_1", 4, vec![ai("fix", &json!("d")), answer(&json!("d"), "ok")]),
+        event("diagnosis", 1, &seen),
+        event("diagnosis", 2, &more),
+        event("mitigation_attempt_0", 5, &[ai("fix", &json!("c")), answer(&json!("c"), "ok")]),
+        event("mitigation_attempt_1", 4, &[ai("fix", &json!("d")), answer(&json!("d"), "ok")]),
     ];
     lines.map(|line| line.to_string()).join("\n")
 }
@@ -88,7 +88,7 @@ fn answers_without_ids_belong_to_the_latest_calls_in_order() {
     };
     let none = &Value::Null;
     let check = |messages: Vec<Value>, expected: &[bool]| {
-        let text = format!("{}\n{}", metadata("p"), event("diagnosis", 1, messages));
+        let text = format!("{}\n{}", metadata("p"), event("diagnosis", 1, &messages));
         let calls: Vec<_> = runs(&text)[0].tool_calls().map(|call| call.ok).collect();
         assert_eq!(calls, expected);
     };
@@ -107,7 +107,7 @@ fn a_broken_line_of_a_trajectory_costs_itself_alone() {
     let decoded = decode_text(&text);
     let kinds: Vec<_> = decoded.iter().map(|d| (d.line, d.result.is_ok())).collect();
     assert_eq!(kinds, [(1, false), (5, true), (7, true), (8, false)]);
-    let orphan = event("diagnosis", 1, vec![ai("look", &json!("a"))]).to_string();
+    let orphan = event("diagnosis", 1, &[ai("look", &json!("a"))]).to_string();
     let reject = decode_text(&orphan)[0].result.clone().unwrap_err();
     assert_eq!(reject.reason, Reason::InvalidField);
     assert!(reject.detail.contains("metadata"), "{reject}");
