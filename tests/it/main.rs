@@ -2,11 +2,13 @@
 #![cfg(test)]
 
 mod agent;
+mod cli;
 mod config;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;
 mod fold;
+mod http;
 mod killed;
 mod log_conformance;
 mod log_embedded;

@@ -1,0 +1,185 @@
+//! The command line as people and scripts meet it: exit codes, JSON, and a version's whole way through
+//! a running server.
+
+use std::process::Output;
+
+use serde_json::Value;
+use whetstone::base::{EventTime, VersionNumber};
+use whetstone::govern::Content;
+use whetstone::simulate::simulated_agents;
+
+use crate::server::{Place, whetstone};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn ok(place: &Place, arguments: &[&str]) -> String {
+    let output: Output = place.command(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn json(place: &Place, arguments: &[&str]) -> Value {
+    let printed = ok(place, &[arguments, &["--json"]].concat());
+    serde_json::from_str(&printed).unwrap_or_else(|problem| panic!("{problem}: {printed}"))
+}
+
+/// Writes runs of the triage agent that happen now, under whatever is active, and sends them.
+fn send(place: &Place, ids: std::ops::Range<u64>) {
+    let agents = simulated_agents();
+    let agent = agents.iter().find(|agent| agent.name.as_str() == "sim-triage").unwrap();
+    let mut rng = fastrand::Rng::with_seed(ids.start);
+    let start = EventTime::from_millis(jiff::Timestamp::now().as_millisecond());
+    let content = (VersionNumber(1), &Content::default());
+    let lines = ids.map(|id| {
+        let mut trace = agent.run(id, content, start, &mut rng);
+        trace.version = None;
+        serde_json::to_string(&trace).unwrap()
+    });
+    let file = place.dir.path().join("runs.jsonl");
+    std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    ok(place, &["send", &file.display().to_string()]);
+}
+
+#[test]
+fn exit_codes_tell_wrong_use_from_failure() {
+    let place = Place::new(&[]);
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        let output = place.command(arguments).output().unwrap();
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?} says nothing of {says:?}: {said}");
+    };
+    check(&["--help"], 0, "Examples:");
+    check(&["rollback", "--help"], 0, "whetstone rollback mitigation v2");
+    check(&["frobnicate"], 2, "unrecognized subcommand");
+    check(&["status", "--set", "min_trace=3"], 2, "did you mean min_traces");
+    check(&["optimize", "--traces", "/nowhere.jsonl"], 2, "cannot read /nowhere.jsonl");
+    check(&["optimize", "--traces", "x", "--format", "xml"], 2, "stratus-record");
+    check(&["check"], 0, "4 agents: sim-oracle, sim-repair, sim-research, sim-triage");
+    check(&["status", "nobody"], 1, "no agent nobody");
+    check(&["show", "nobody"], 1, "whetstone versions nobody");
+    let bad = place.dir.path().join("bad.yaml");
+    std::fs::write(&bad, "min_traces: 5\nwindos: {}\n").unwrap();
+    let output = whetstone().args(["check", "--config"]).arg(&bad).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("bad.yaml:2"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_version_is_proposed_approved_seen_rolled_back_and_outdone_by_a_person() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let place = Place::new(&[
+            "llm.enabled=false",
+            "rollout=manual",
+            "min_traces=80",
+            "repo.poll_interval=1s",
+        ]);
+        let mut server = place.start().await;
+        let agent = "/api/agents/sim-triage";
+        place.until(agent, |view| view["active"] == 1).await;
+        send(&place, 1..120);
+        place.until(agent, |view| view["candidate"] == 2).await;
+        let status = ok(&place, &["status", "sim-triage"]);
+        assert!(status.contains("v2 waits for approval"), "{status}");
+        let prompts = place.repo().join("configs/sim-triage_agent_prompts.yaml");
+        assert!(!std::fs::read_to_string(&prompts).unwrap().contains("Learned guidance"));
+
+        let approved = json(&place, &["approve", "sim-triage", "v2"]);
+        assert_eq!(approved["decision"], "approved");
+        let diff = ok(&place, &["diff", "sim-triage"]);
+        assert!(diff.contains("+- [w1] Use `get_traces`"), "{diff}");
+        let shown = json(&place, &["show", "sim-triage"]);
+        assert_eq!(shown["version"]["author"]["kind"], "patterns");
+        let watched = ok(&place, &["watch", "--once", "--json"]);
+        assert_eq!(watched.lines().count(), 4, "an update an agent: {watched}");
+        while !std::fs::read_to_string(&prompts).unwrap().contains("[w1] Use `get_traces`") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+
+        let again = place.command(&["approve", "sim-triage", "v2"]).output().unwrap();
+        assert_eq!(again.status.code(), Some(1));
+        assert!(text(&again.stderr).contains("v2 is active, not a candidate"));
+
+        ok(&place, &["rollback", "sim-triage", "--reason", "a test"]);
+        let versions = json(&place, &["versions", "sim-triage"]);
+        assert_eq!(versions[1]["state"], "rolled_back");
+        assert_eq!(versions[1]["state_reason"], "by ada: a test");
+        while std::fs::read_to_string(&prompts).unwrap().contains("Learned guidance") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(json(&place, &["pause", "sim-triage"])["decision"], "paused");
+        assert_eq!(json(&place, &["resume", "sim-triage"])["decision"], "resumed");
+
+        let file = std::fs::read_to_string(&prompts).unwrap();
+        std::fs::write(&prompts, file.replace("Work step by step", "Take care")).unwrap();
+        let who = ["-c", "user.name=grace", "-c", "user.email=grace@localhost"];
+        place.git(&[&who[..], &["commit", "--quiet", "--all", "--message", "Care"]].concat());
+        let view = place.until(agent, |view| view["active"] == 3).await;
+        assert_eq!(view["versions"][2]["author"], "human (grace)");
+        assert_eq!(server.stop(), Some(0), "{}", place.server_log());
+        let log = place.git(&["log", "--format=%s"]);
+        assert!(log.lines().next().unwrap().starts_with("sim-triage v3"), "{log}");
+    });
+}
+
+#[test]
+fn one_cycle_over_a_file_reports_what_the_original_did_and_commits_once() {
+    let place = Place::new(&["llm.enabled=false"]);
+    let agents = simulated_agents();
+    let mut rng = fastrand::Rng::with_seed(5);
+    let content = (VersionNumber(1), &Content::default());
+    let mut lines = Vec::new();
+    for (id, agent) in (1..=480_u64).zip(agents.iter().cycle()) {
+        let start = EventTime::from_millis(1_770_000_000_000 + 60_000 * id.cast_signed());
+        let mut trace = agent.run(id, content, start, &mut rng);
+        trace.version = None;
+        lines.push(serde_json::to_string(&trace).unwrap());
+    }
+    let file = place.dir.path().join("runs.jsonl");
+    let file = file.display().to_string();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let before = place.git(&["show", "HEAD:configs/sim-repair_agent_prompts.yaml"]);
+
+    let report = json(&place, &["optimize", "--traces", &file]);
+    assert_eq!(report["status"], "completed");
+    assert_eq!((&report["cycle"], &report["traces_analyzed"]), (&1.into(), &480.into()));
+    assert!(report["patterns_identified"].as_u64().unwrap() > 4);
+    assert_eq!(report["llm_optimizations"], 0);
+    assert!(report["updates_applied"].as_u64().unwrap() >= 2, "{report:#}");
+    let after = place.git(&["show", "HEAD:configs/sim-repair_agent_prompts.yaml"]);
+    assert!(before.lines().all(|line| after.lines().any(|kept| kept == line)), "{after}");
+    assert_eq!(place.git(&["status", "--porcelain"]), "");
+
+    let head = place.git(&["rev-parse", "HEAD"]);
+    let again = json(&place, &["optimize", "--traces", &file]);
+    assert_eq!(again["updates_applied"], 0, "those runs were under v1: {again:#}");
+    assert_eq!(place.git(&["rev-parse", "HEAD"]), head);
+
+    std::fs::write(&file, lines[..8].join("\n")).unwrap();
+    let few = json(&place, &["optimize", "--traces", &file]);
+    assert_eq!(few["status"], "insufficient_traces");
+}
+
+#[test]
+fn the_demo_is_labelled_and_its_agents_get_better() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().display().to_string();
+    let demo = || {
+        let arguments = ["demo", "--once", "--rounds", "5", "--json", "--dir", &dir];
+        let output = whetstone().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let first = demo();
+    assert_eq!(first["simulated"], true);
+    let agents = first["agents"].as_array().unwrap();
+    let triage = agents.iter().find(|agent| agent["agent"] == "sim-triage").unwrap();
+    let rate = |version: &Value| version["success_rate"].as_f64().unwrap();
+    let versions = triage["versions"].as_array().unwrap();
+    assert!(rate(&versions[1]) > rate(&versions[0]) + 0.1, "{versions:#?}");
+    let runs = |views: &Value| views["agents"][0]["runs"]["windowed"].as_u64().unwrap();
+    assert_eq!(runs(&demo()), 2 * runs(&first), "it goes on where it stood");
+}
