@@ -47,6 +47,7 @@ fn the_python_example_reports_a_run() {
     runtime().block_on(async {
         let place = Place::new(&["llm.enabled=false"]);
         let _server = place.start().await;
+        place.until("/api/agents/sim-triage", |view| view["active"] == 1).await;
         let code = block("python", "def report").replace("http://127.0.0.1:8087", &place.url(""));
         let call = "report('sim-triage', 'run-1', time.time() - 3, 'success',\n       \
                     [dict(type='tool', name='get_logs', ok=True, duration=0.4)])\n";

@@ -12,7 +12,15 @@ use super::problem::cannot_open;
 /// Held by the one live member of a group; dropping it lets the next one in.
 #[derive(Debug)]
 pub(super) struct GroupLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for GroupLock {
+    /// Closing would not be enough while a child process that is just being started still holds the
+    /// descriptor; unlocking lets go of it for both.
+    fn drop(&mut self) {
+        let _closed_anyway = self.file.unlock();
+    }
 }
 
 impl GroupLock {
@@ -30,7 +38,7 @@ impl GroupLock {
             Ok(()) => {
                 // For whoever is turned away; the lock holds without it.
                 let _unwritten = note_holder(&mut file);
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
