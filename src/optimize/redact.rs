@@ -125,6 +125,16 @@ mod tests {
         }
 
         #[test]
+        fn a_key_is_found_wherever_it_stands(
+            before in "[ a-z(\"'=:,\n-]{0,20}[ (\"'=,\n]",
+            key in "(AKIA[0-9A-Z]{16}|sk-[a-zA-Z0-9]{20,40}|AIza[a-zA-Z0-9_-]{35}|ghp_[a-zA-Z0-9]{36})",
+            after in "[ )\"',.\n][ a-z)\"'=:,\n-]{0,20}",
+        ) {
+            let hidden = redact(&format!("{before}{key}{after}")).into_owned();
+            prop_assert!(!hidden.contains(&key), "{hidden}");
+        }
+
+        #[test]
         fn any_text_is_taken(text in "\\PC{0,200}") {
             redact(&text);
         }
