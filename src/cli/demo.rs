@@ -28,7 +28,7 @@ use crate::simulate::{SimulatedAgent, simulated_agents};
     The agents are simulated, and so are their traces, times and gains; windows, optimizer, guard,\n\
     versions and git commits are the real ones. No model is asked and nothing leaves the machine.")]
 pub(super) struct Args {
-    /// Run a fixed number of rounds, print a summary and end
+    /// Run a fixed number of rounds, print a summary and end; without a terminal it always does
     #[arg(long)]
     once: bool,
     /// Where to keep log and repo; a temporary directory if not given
@@ -149,6 +149,8 @@ type Running = tokio::task::JoinHandle<Result<(), crate::app::RoleError>>;
 impl World {
     fn new(agents: Vec<SimulatedAgent>, log: Arc<dyn Log>, args: &Args, env: Env) -> Self {
         let started = SystemClock.now();
+        // Where nobody watches, nobody ends it either.
+        let once = args.once || !env.output.is_live();
         Self {
             agents,
             log,
@@ -159,7 +161,7 @@ impl World {
             earlier: 0,
             sent: 0,
             per_round: args.runs,
-            rounds: args.once.then_some(args.rounds),
+            rounds: once.then_some(args.rounds),
             enough: CancellationToken::new(),
             current: BTreeMap::new(),
             next_update: 0,
