@@ -1,53 +1,76 @@
 //! The aggregate role: owns the agents, folds events into them, lets their effects out.
+//!
+//! An agent lives where its partition of `agent-events` is. A partition that comes brings its agents
+//! with it, from the log's tables, before its first record; one that goes takes them along.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::codec;
+use super::restore::restore;
 use super::role::{Context, RoleError};
 use crate::base::{AgentName, Metrics};
-use crate::consume::{Log, NewRecord, Record, Topic};
-use crate::govern::{Agent, Effect, Event, Tally, Version, VersionRecord};
+use crate::consume::{NewRecord, Partition, Polled, Record, Share, Topic};
+use crate::govern::{Agent, Effect, Event, Tally};
 
 const BATCH: usize = 512;
 
+/// Agents by partition.
+type Owned = BTreeMap<i32, BTreeMap<AgentName, Agent>>;
+
 pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError> {
     let mut consumer = context.join("aggregate", &[Topic::AgentEvents])?;
-    let mut agents = restore(context.log.as_ref())?;
-    ready.store(true, Ordering::SeqCst);
-    context.metrics.agents.set(i64::try_from(agents.len()).unwrap_or(i64::MAX));
-    while let Some(records) = consumer.next(BATCH)? {
-        let outputs = step(&mut agents, &records, context)?;
-        consumer.commit(outputs)?;
-        context.metrics.agents.set(i64::try_from(agents.len()).unwrap_or(i64::MAX));
+    let mut owned = Owned::new();
+    while let Some(polled) = consumer.next(BATCH)? {
+        match polled {
+            Polled::Assigned(partitions) => {
+                ready.store(false, Ordering::SeqCst);
+                take_over(&mut owned, &partitions, context)?;
+                ready.store(true, Ordering::SeqCst);
+            }
+            Polled::Revoked(partitions) => {
+                for partition in partitions {
+                    owned.remove(&partition.number);
+                }
+            }
+            Polled::Records(records) => {
+                let outputs = step(&mut owned, &records, context)?;
+                consumer.commit(outputs)?;
+            }
+        }
+        let agents = owned.values().map(BTreeMap::len).sum::<usize>();
+        context.metrics.agents.set(i64::try_from(agents).unwrap_or(i64::MAX));
     }
     Ok(())
 }
 
-/// The agents as their state topics tell them.
-pub(super) fn restore(log: &dyn Log) -> Result<BTreeMap<AgentName, Agent>, RoleError> {
-    let mut versions: BTreeMap<AgentName, Vec<Version>> = BTreeMap::new();
-    for record in log.table(Topic::PromptVersions)? {
-        let VersionRecord { version, .. } = codec::from_json(&record)?;
-        versions.entry(codec::agent_of(&record)?).or_default().push(version);
+/// Brings in the agents of `partitions`.
+fn take_over(
+    owned: &mut Owned,
+    partitions: &[Partition],
+    context: &Context,
+) -> Result<(), RoleError> {
+    let started = Instant::now();
+    let numbers: Vec<_> = partitions.iter().map(|partition| partition.number).collect();
+    for number in &numbers {
+        owned.entry(*number).or_default();
     }
-    let mut agents = BTreeMap::new();
-    for record in log.table(Topic::AgentState)? {
-        let agent = codec::from_state(&record)?;
-        let name = agent.name().clone();
-        let contents = versions.remove(&name).unwrap_or_default();
-        let agent = agent.restore(contents).map_err(|missing| {
-            let versions: Vec<_> = missing.iter().map(ToString::to_string).collect();
-            RoleError::MissingVersions { agent: name.to_string(), versions: versions.join(", ") }
-        })?;
-        agents.insert(name, agent);
+    if numbers.is_empty() {
+        return Ok(());
     }
-    Ok(agents)
+    let restored = restore(context.log.as_ref(), Share::Of(&numbers))?;
+    let agents: usize = restored.values().map(BTreeMap::len).sum();
+    owned.extend(restored);
+    let seconds = started.elapsed().as_secs_f64();
+    context.metrics.restore.observe(seconds);
+    tracing::info!(partitions = numbers.len(), agents, seconds, "restored");
+    Ok(())
 }
 
 /// A batch of events in; effects and changed states out.
 fn step(
-    agents: &mut BTreeMap<AgentName, Agent>,
+    owned: &mut Owned,
     records: &[Record],
     context: &Context,
 ) -> Result<Vec<NewRecord>, RoleError> {
@@ -56,6 +79,7 @@ fn step(
     for record in records {
         let event: Event = codec::from_json(record)?;
         let policy = context.config.policy(&event.agent);
+        let agents = owned.entry(record.partition).or_default();
         let agent =
             agents.entry(event.agent.clone()).or_insert_with(|| Agent::new(event.agent.clone()));
         let before = agent.tally();
@@ -68,9 +92,12 @@ fn step(
             outputs.push(codec::effect(&effect));
         }
         count_refused(&context.metrics, before, agent.tally());
-        changed.insert(event.agent);
+        changed.insert((record.partition, event.agent));
     }
-    outputs.extend(changed.iter().filter_map(|name| agents.get(name)).map(codec::state));
+    for (partition, name) in &changed {
+        let agents = owned.get(partition);
+        outputs.extend(agents.and_then(|agents| agents.get(name)).map(codec::state));
+    }
     Ok(outputs)
 }
 

@@ -13,17 +13,18 @@ const STATE_FORMAT: u8 = 1;
 /// Why a record of ours cannot be read back.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{topic} offset {offset} does not read back: {problem}; was it written by a newer version?"
+    "{topic}/{partition} offset {offset} does not read back: {problem}; was it written by a newer version?"
 )]
 pub struct CodecError {
     topic: Topic,
+    partition: i32,
     offset: u64,
     problem: String,
 }
 
 /// A JSON record.
 #[expect(clippy::expect_used, reason = "our messages have text keys and finite numbers")]
-pub(super) fn json(topic: Topic, key: impl Into<String>, message: &impl Serialize) -> NewRecord {
+pub(super) fn json(topic: Topic, key: impl Into<Vec<u8>>, message: &impl Serialize) -> NewRecord {
     let value = serde_json::to_vec(message).expect("messages serialize");
     NewRecord::new(topic, key, value)
 }
@@ -72,11 +73,13 @@ pub(super) fn from_state(record: &Record) -> Result<Agent, CodecError> {
 
 /// The agent of a key `agent` or `agent/version`.
 pub(super) fn agent_of(record: &Record) -> Result<AgentName, CodecError> {
-    let name = record.key.split('/').next().unwrap_or_default();
+    let key = record.key_text();
+    let name = key.split('/').next().unwrap_or_default();
     name.parse().map_err(|problem| unreadable(record, &problem))
 }
 
 fn unreadable(record: &Record, problem: &dyn std::fmt::Display) -> CodecError {
-    let Record { topic, offset, .. } = record;
-    CodecError { topic: *topic, offset: *offset, problem: problem.to_string() }
+    let Record { topic, partition, offset, .. } = record;
+    let problem = problem.to_string();
+    CodecError { topic: *topic, partition: *partition, offset: *offset, problem }
 }

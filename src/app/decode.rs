@@ -3,7 +3,7 @@
 use super::codec;
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
-use crate::consume::{NewRecord, Record, Topic};
+use crate::consume::{NewRecord, Polled, Record, Topic};
 use crate::decode::{Options, Outcome, Reason, Reject, Run, decode};
 use crate::govern::{Command, Event, EventBody};
 
@@ -11,7 +11,9 @@ const BATCH: usize = 512;
 
 pub(super) fn run(context: &Context) -> Result<(), RoleError> {
     let mut consumer = context.join("decode", &[Topic::AgentTraces, Topic::PromptCommands])?;
-    while let Some(records) = consumer.next(BATCH)? {
+    while let Some(polled) = consumer.next(BATCH)? {
+        // It keeps nothing from one record to the next, so it does not matter whose they are.
+        let Polled::Records(records) = polled else { continue };
         let outputs = records.iter().flat_map(|record| step(record, &context.metrics)).collect();
         consumer.commit(outputs)?;
     }
@@ -44,9 +46,8 @@ fn step(record: &Record, metrics: &Metrics) -> Vec<NewRecord> {
 }
 
 fn traces(record: &Record) -> Vec<Result<Event, Reject>> {
-    let agent = record.headers.iter().find(|(name, _)| name == "agent");
     let options = Options {
-        agent: agent.and_then(|(_, name)| name.parse().ok()),
+        agent: record.header("agent").and_then(|name| name.parse().ok()),
         ..Options::arrived(record.at)
     };
     let decoded = decode(&record.value, &options).into_iter();
@@ -67,15 +68,14 @@ fn command(record: &Record) -> Result<Event, Reject> {
 
 /// The record as it came, with the reason and the place in its headers.
 fn dead_letter(record: &Record, reject: &Reject) -> NewRecord {
-    let mut letter = NewRecord::new(Topic::DeadLetters, &record.key, record.value.clone());
+    let mut letter = NewRecord::new(Topic::DeadLetters, record.key.clone(), record.value.clone());
     letter.headers.clone_from(&record.headers);
-    letter.headers.extend([
-        ("whetstone-reason".to_owned(), reject.reason.to_string()),
-        ("whetstone-detail".to_owned(), reject.detail.clone()),
-        ("whetstone-topic".to_owned(), record.topic.to_string()),
-        ("whetstone-offset".to_owned(), record.offset.to_string()),
-    ]);
     letter
+        .with_header("whetstone-reason", reject.reason.to_string())
+        .with_header("whetstone-detail", reject.detail.clone())
+        .with_header("whetstone-topic", record.topic.to_string())
+        .with_header("whetstone-partition", record.partition.to_string())
+        .with_header("whetstone-offset", record.offset.to_string())
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

@@ -22,7 +22,11 @@ mod orders;
 mod parts;
 mod publish;
 mod recall;
+mod restore;
 mod role;
+mod subscribe;
+mod supervise;
+mod views;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,15 +37,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use codec::CodecError;
 pub use meta_agent::{AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent};
-pub use orders::{Orders, Update};
+pub use orders::{Decisions, Orders};
 pub use parts::{open_repo, optimizer, repo_options};
 pub use role::RoleError;
+pub use subscribe::PromptSubscriber;
+pub use views::agent_views;
 
 use self::role::Context;
+use self::supervise::supervise;
 use crate::base::{Clock, Metrics};
 use crate::config::Config;
 use crate::consume::Log;
-use crate::govern::AgentView;
 use crate::optimize::Optimizer;
 use crate::publish::ConfigRepo;
 use crate::serve::{self, Server, Views};
@@ -84,20 +90,26 @@ impl App {
         let housekeeper = context.clone();
         if roles.decode {
             let context = context.clone();
-            tasks.spawn_blocking(move || decode::run(&context));
+            tasks.spawn_blocking(move || supervise(&context, "decode", || decode::run(&context)));
         }
         if roles.aggregate {
             let context = context.clone();
-            tasks.spawn_blocking(move || aggregate::run(&context, &ready));
+            tasks.spawn_blocking(move || {
+                supervise(&context, "aggregate", || aggregate::run(&context, &ready))
+            });
         } else {
             ready.store(true, Ordering::SeqCst);
         }
         if roles.optimize {
             let context = context.clone();
-            tasks.spawn_blocking(move || optimize::run(&context, &optimizer));
+            tasks.spawn_blocking(move || {
+                supervise(&context, "optimize", || optimize::run(&context, &optimizer))
+            });
         }
         if let Some(repo) = repo.filter(|_| roles.publish) {
-            tasks.spawn_blocking(move || publish::run(&context, &repo));
+            tasks.spawn_blocking(move || {
+                supervise(&context, "publish", || publish::run(&context, &repo))
+            });
         }
         tasks.spawn(housekeeping::run(housekeeper));
         if let Some((listener, server)) = server {
@@ -115,20 +127,11 @@ impl App {
     }
 
     fn server(&self, ready: Arc<AtomicBool>) -> Server {
-        let log = self.log.clone();
-        let views: Views =
-            Arc::new(move || agent_views(log.as_ref()).map_err(|problem| problem.to_string()));
+        let views = views::Views::new(self.log.clone());
+        let views: Views = Arc::new(move || views.get().map_err(|problem| problem.to_string()));
         let token = self.config.http.token.clone();
         Server { log: self.log.clone(), views, metrics: self.metrics.clone(), ready, token }
     }
-}
-
-/// The agents as the log's tables tell them, by name.
-///
-/// # Errors
-/// If the log fails, or holds what this version cannot read.
-pub fn agent_views(log: &dyn Log) -> Result<Vec<AgentView>, RoleError> {
-    Ok(aggregate::restore(log)?.values().map(crate::govern::Agent::view).collect())
 }
 
 fn panicked(panic: &JoinError) -> RoleError {

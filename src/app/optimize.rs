@@ -1,55 +1,136 @@
 //! The optimize role: the slow work. It owns nothing and can be killed at any moment: a request
 //! whose proposal was not committed is asked again.
+//!
+//! Calls run beside the loop, which goes on polling, so that a call of any length costs the member
+//! neither its partitions nor its place in the group. A proposal and the mark that its request is done
+//! are one step, in whatever order the calls end.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::codec;
-use super::role::{Context, RoleError};
-use crate::base::Metrics;
-use crate::consume::Topic;
+use super::role::{Context, Member, RoleError};
+use crate::base::{AgentName, Metrics};
+use crate::consume::{Partition, Place, Polled, Topic};
 use crate::govern::{Event, EventBody, Proposal, Request};
 use crate::optimize::Optimizer;
 
-/// Requests worked on at once, each of another agent: an agent has at most one open.
+/// Requests worked on at once, each of another agent.
 const CONCURRENCY: usize = 4;
+/// How soon an answer is noticed.
+const POLL: Duration = Duration::from_millis(50);
 
 pub(super) fn run(context: &Context, optimizer: &Arc<Optimizer>) -> Result<(), RoleError> {
     let mut consumer = context.join("optimize", &[Topic::OptimizationRequests])?;
-    while let Some(records) = consumer.next(CONCURRENCY)? {
-        let requests = records.iter().map(codec::from_json).collect::<Result<Vec<_>, _>>()?;
-        let Some(proposals) = Handle::current().block_on(answer(requests, optimizer, context))
-        else {
-            return Ok(());
-        };
-        let at = context.clock.now();
-        let events = proposals.into_iter().map(|proposal| {
-            count(&context.metrics, &proposal);
-            let agent = proposal.request.agent.clone();
-            codec::event(&Event { agent, at, body: EventBody::Proposal(proposal) })
-        });
-        consumer.commit(events.collect())?;
+    let mut work = Work::new(Arc::clone(optimizer));
+    while !context.stop.is_cancelled() {
+        match consumer.poll(work.room(), POLL)? {
+            Polled::Assigned(_) => {}
+            Polled::Revoked(partitions) => work.drop(&partitions),
+            Polled::Records(records) => {
+                for record in records {
+                    work.waiting.push_back((record.place(), codec::from_json(&record)?));
+                }
+            }
+        }
+        work.start();
+        while let Some((place, proposal)) = work.answered()? {
+            hand_in(&mut consumer, place, proposal, context)?;
+        }
     }
     Ok(())
 }
 
-/// The answers, in any order; `None` if the role was told to end first.
-async fn answer(
-    requests: Vec<Request>,
-    optimizer: &Arc<Optimizer>,
+fn hand_in(
+    consumer: &mut Member,
+    place: Place,
+    proposal: Proposal,
     context: &Context,
-) -> Option<Vec<Proposal>> {
-    let mut work = JoinSet::new();
-    for request in requests {
-        let optimizer = optimizer.clone();
-        work.spawn(async move { optimizer.propose(&request).await });
+) -> Result<(), RoleError> {
+    count(&context.metrics, &proposal);
+    let (agent, at) = (proposal.request.agent.clone(), context.clock.now());
+    let event = Event { agent, at, body: EventBody::Proposal(proposal) };
+    consumer.commit_these(&[place], vec![codec::event(&event)])?;
+    Ok(())
+}
+
+/// Requests that wait, and calls under way. Dropping it ends them.
+struct Work {
+    optimizer: Arc<Optimizer>,
+    waiting: VecDeque<(Place, Request)>,
+    calls: JoinSet<Proposal>,
+    under_way: BTreeMap<Id, (Place, AgentName, AbortHandle)>,
+}
+
+impl Work {
+    fn new(optimizer: Arc<Optimizer>) -> Self {
+        Self {
+            optimizer,
+            waiting: VecDeque::new(),
+            calls: JoinSet::new(),
+            under_way: BTreeMap::new(),
+        }
     }
-    tokio::select! {
-        proposals = work.join_all() => Some(proposals),
-        () = context.stop.cancelled() => None,
+
+    /// How many more requests are of use.
+    fn room(&self) -> usize {
+        CONCURRENCY.saturating_sub(self.under_way.len() + self.waiting.len())
     }
+
+    /// Starts the calls there is room for: one at a time for each agent, in the order they came.
+    fn start(&mut self) {
+        let mut later = VecDeque::new();
+        while let Some((place, request)) = self.waiting.pop_front() {
+            let agent = request.id.agent.clone();
+            let busy = self.under_way.values().any(|(_, other, _)| *other == agent)
+                || later.iter().any(|(_, request): &(Place, Request)| request.id.agent == agent);
+            if busy || self.under_way.len() >= CONCURRENCY {
+                later.push_back((place, request));
+                continue;
+            }
+            let optimizer = Arc::clone(&self.optimizer);
+            let call = async move { optimizer.propose(&request).await };
+            let handle = self.calls.spawn_on(call, &Handle::current());
+            self.under_way.insert(handle.id(), (place, agent, handle));
+        }
+        self.waiting = later;
+    }
+
+    /// A call that has ended, if one has.
+    fn answered(&mut self) -> Result<Option<(Place, Proposal)>, RoleError> {
+        while let Some(ended) = self.calls.try_join_next_with_id() {
+            match ended {
+                Ok((id, proposal)) => {
+                    if let Some((place, ..)) = self.under_way.remove(&id) {
+                        return Ok(Some((place, proposal)));
+                    }
+                }
+                Err(ended) if ended.is_cancelled() => {}
+                Err(panic) => return Err(panicked(&panic)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets go of what is another member's now: its calls are made there.
+    fn drop(&mut self, partitions: &[Partition]) {
+        self.waiting.retain(|(place, _)| !partitions.contains(&place.partition));
+        self.under_way.retain(|_, (place, _, call)| {
+            let gone = partitions.contains(&place.partition);
+            if gone {
+                call.abort();
+            }
+            !gone
+        });
+    }
+}
+
+fn panicked(panic: &JoinError) -> RoleError {
+    RoleError::Panicked(panic.to_string())
 }
 
 fn count(metrics: &Metrics, proposal: &Proposal) {

@@ -1,21 +1,20 @@
-//! What the command line and other clients do with a log: give orders, look things up, follow.
+//! What the command line and other clients do with a log: give orders, look things up.
 
 use std::time::Duration;
 
 use super::codec;
 use super::role::RoleError;
 use crate::base::AgentName;
-use crate::consume::{Log, LogError, NewRecord, Topic};
+use crate::consume::{Follower, Log, LogError, NewRecord, Share, Start, Topic};
 use crate::decode::Trace;
-use crate::govern::{Command, Decision, PromptUpdate, VersionRecord};
+use crate::govern::{Command, Decision, VersionRecord};
+
+const BATCH: usize = 1000;
 
 /// A client of a log: appends orders and traces, reads what came of them. Joins no group.
 pub struct Orders<'a> {
     log: &'a dyn Log,
 }
-
-/// An update of an agent's prompts, as [`Orders::follow`] gives it.
-pub type Update = PromptUpdate;
 
 impl<'a> Orders<'a> {
     /// A client of `log`.
@@ -48,7 +47,7 @@ impl<'a> Orders<'a> {
     /// If the log fails, or holds what this version cannot read.
     pub fn versions(&self, agent: &AgentName) -> Result<Vec<VersionRecord>, RoleError> {
         let mut versions = Vec::new();
-        for record in self.log.table(Topic::PromptVersions)? {
+        for record in self.log.table(Topic::PromptVersions, Share::All)? {
             if codec::agent_of(&record)? == *agent {
                 versions.push(codec::from_json::<VersionRecord>(&record)?);
             }
@@ -57,43 +56,25 @@ impl<'a> Orders<'a> {
         Ok(versions)
     }
 
-    /// Where the next decision will stand, for [`Orders::decisions`].
+    /// Every decision from now on.
     ///
     /// # Errors
     /// If the log fails.
-    pub fn decisions_end(&self) -> Result<u64, LogError> {
-        let mut next = 0;
-        loop {
-            let records = self.log.read(Topic::Decisions, next, 1000)?;
-            let Some(last) = records.last() else { return Ok(next) };
-            next = last.offset + 1;
-        }
+    pub fn decisions(&self) -> Result<Decisions, LogError> {
+        Ok(Decisions(self.log.follow(Topic::Decisions, Start::Latest)?))
     }
+}
 
-    /// Decisions from `offset` on, and where the next one will stand.
+/// Decisions as they are made.
+pub struct Decisions(Box<dyn Follower>);
+
+impl Decisions {
+    /// The next ones; empty if none comes within `timeout`.
     ///
     /// # Errors
     /// If the log fails, or holds what this version cannot read.
-    pub fn decisions(&self, offset: u64) -> Result<(Vec<Decision>, u64), RoleError> {
-        let records = self.log.read(Topic::Decisions, offset, 1000)?;
-        let next = records.last().map_or(offset, |last| last.offset + 1);
-        let decisions = records.iter().map(codec::from_json).collect::<Result<_, _>>()?;
-        Ok((decisions, next))
-    }
-
-    /// What each agent should run, from `offset` on (0: of every agent, the latest), and where the
-    /// next update will stand.
-    ///
-    /// # Errors
-    /// If the log fails, or holds what this version cannot read.
-    pub fn follow(&self, offset: u64, wait: Duration) -> Result<(Vec<Update>, u64), RoleError> {
-        let mut records = self.log.read(Topic::PromptUpdates, offset, 1000)?;
-        if records.is_empty() {
-            self.log.wait(wait);
-            records = self.log.read(Topic::PromptUpdates, offset, 1000)?;
-        }
-        let next = records.last().map_or(offset, |last| last.offset + 1);
-        let updates = records.iter().map(codec::from_json).collect::<Result<_, _>>()?;
-        Ok((updates, next))
+    pub fn next(&mut self, timeout: Duration) -> Result<Vec<Decision>, RoleError> {
+        let records = self.0.poll(BATCH, timeout)?;
+        Ok(records.iter().map(codec::from_json).collect::<Result<_, _>>()?)
     }
 }

@@ -6,38 +6,49 @@ use std::time::Duration;
 
 use super::codec;
 use super::recall::recall;
-use super::role::{Context, RoleError};
+use super::role::{Context, Member, RoleError};
 use crate::base::{AgentName, Digest, EventTime};
-use crate::consume::{NewRecord, Topic};
+use crate::consume::{LogError, NewRecord, Polled, Share, Topic};
 use crate::govern::{Command, CommandKind, VersionRecord};
 use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection, PublishError};
 
 const BATCH: usize = 64;
+/// How long it waits for versions before it looks at the repo again.
+const POLL: Duration = Duration::from_millis(200);
 /// Between two tries at what a person has to mend.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError> {
-    let known = context.log.table(Topic::PromptVersions)?;
-    let known = known.iter().map(codec::agent_of).collect::<Result<_, _>>()?;
+    let known = known_agents(context)?;
     let mut role = Publish { context, repo, known, adopted: BTreeMap::new(), looked: None };
     let mut consumer = context.join("publish", &[Topic::PromptVersions])?;
     while !context.stop.is_cancelled() {
-        let mut outputs = role.look_for_edits()?;
-        let records = consumer.poll(BATCH)?;
+        let Polled::Records(records) = consumer.poll(BATCH, POLL)? else {
+            // Other agents are this member's now: they are looked at anew.
+            role.looked = None;
+            role.known = known_agents(context)?;
+            continue;
+        };
+        let mut outputs = role.look_for_edits(&consumer)?;
         for record in &records {
-            let Some(commands) = role.project_patiently(&codec::from_json(record)?)? else {
+            let record = codec::from_json(record)?;
+            let Some(commands) = role.project_patiently(&record, &mut consumer)? else {
                 return Ok(());
             };
             outputs.extend(commands);
         }
         if !records.is_empty() {
             role.push()?;
-            consumer.commit(outputs)?;
-        } else if !outputs.is_empty() {
-            context.log.append(outputs)?;
         }
+        consumer.commit(outputs)?;
     }
     Ok(())
+}
+
+/// Agents of which the log knows versions.
+fn known_agents(context: &Context) -> Result<BTreeSet<AgentName>, RoleError> {
+    let versions = context.log.table(Topic::PromptVersions, Share::All)?;
+    Ok(versions.iter().map(codec::agent_of).collect::<Result<_, _>>()?)
 }
 
 struct Publish<'a> {
@@ -56,6 +67,7 @@ impl Publish<'_> {
     fn project_patiently(
         &mut self,
         record: &VersionRecord,
+        consumer: &mut Member,
     ) -> Result<Option<Vec<NewRecord>>, RoleError> {
         loop {
             match self.project(record) {
@@ -69,7 +81,11 @@ impl Publish<'_> {
             if self.context.stop.is_cancelled() {
                 return Ok(None);
             }
-            self.context.log.wait(PATIENCE);
+            // Polling for nothing keeps the membership; whoever loses it starts again.
+            if consumer.poll(0, PATIENCE)? != Polled::Records(Vec::new()) {
+                let why = "its partitions changed while it waited".to_owned();
+                return Err(LogError::Lost { group: "publish".to_owned(), why }.into());
+            }
         }
     }
 
@@ -94,7 +110,7 @@ impl Publish<'_> {
     }
 
     /// Looks at the repo every so often, and at once after the start.
-    fn look_for_edits(&mut self) -> Result<Vec<NewRecord>, RoleError> {
+    fn look_for_edits(&mut self, consumer: &Member) -> Result<Vec<NewRecord>, RoleError> {
         let now = self.context.clock.now();
         let interval = self.context.config.repo.poll_interval_millis();
         if self.looked.is_some_and(|looked| (0..interval).contains(&now.millis_since(looked))) {
@@ -107,14 +123,15 @@ impl Publish<'_> {
                     dropped,
                     "people's commits came first: projecting ours again on top"
                 );
-                self.project_all_again()?;
+                self.project_all_again(consumer)?;
             }
             Ok(_) => {}
             Err(problem) => wait_for_a_person(problem)?,
         }
         self.push()?;
         let mut commands = Vec::new();
-        for agent in self.repo.agents()? {
+        let ours = |agent: &AgentName| consumer.owns(Topic::PromptVersions, agent.as_str());
+        for agent in self.repo.agents()?.into_iter().filter(ours) {
             commands.extend(self.adopt(&agent)?);
         }
         Ok(commands)
@@ -126,9 +143,12 @@ impl Publish<'_> {
     }
 
     /// Our commits gave way to a person's: what they held is projected once more on top.
-    fn project_all_again(&mut self) -> Result<(), RoleError> {
-        for record in self.context.log.table(Topic::PromptVersions)? {
-            self.project(&codec::from_json(&record)?)?;
+    fn project_all_again(&mut self, consumer: &Member) -> Result<(), RoleError> {
+        for record in self.context.log.table(Topic::PromptVersions, Share::All)? {
+            let record: VersionRecord = codec::from_json(&record)?;
+            if consumer.owns(Topic::PromptVersions, record.version.agent.as_str()) {
+                self.project(&record)?;
+            }
         }
         Ok(())
     }

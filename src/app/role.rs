@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::codec::CodecError;
 use crate::base::{Clock, Metrics};
 use crate::config::Config;
-use crate::consume::{Consumer, Log, LogError, NewRecord, Record, Topic};
+use crate::consume::{Consumer, Log, LogError, NewRecord, Place, Polled, Topic};
 use crate::publish::PublishError;
 
 /// How long a role waits for records before it looks whether it should end.
 const POLL: Duration = Duration::from_millis(200);
+/// How often the lag is asked for.
+const LAG: Duration = Duration::from_secs(5);
 
 /// What a role works with.
 #[derive(Clone)]
@@ -58,7 +60,8 @@ pub enum RoleError {
 impl Context {
     pub(super) fn join(&self, role: &'static str, topics: &[Topic]) -> Result<Member, LogError> {
         let consumer = self.log.subscribe(role, topics)?;
-        Ok(Member { consumer, role, context: self.clone(), taken: 0 })
+        let now = Instant::now();
+        Ok(Member { consumer, role, context: self.clone(), taken: 0, bytes: 0, looked: now })
     }
 }
 
@@ -67,43 +70,106 @@ pub(super) struct Member {
     consumer: Box<dyn Consumer>,
     role: &'static str,
     context: Context,
+    /// Records polled since the last commit, and their bytes.
     taken: u64,
+    bytes: u64,
+    /// When the lag was last asked for.
+    looked: Instant,
 }
 
 impl Member {
-    /// The next records; `None` when the role should end.
-    pub(super) fn next(&mut self, max: usize) -> Result<Option<Vec<Record>>, LogError> {
+    /// Records, or a change of what the member has; `None` when the role should end.
+    pub(super) fn next(&mut self, max: usize) -> Result<Option<Polled>, LogError> {
         loop {
             if self.context.stop.is_cancelled() {
                 return Ok(None);
             }
-            let records = self.poll(max)?;
-            if !records.is_empty() {
-                return Ok(Some(records));
+            match self.poll(max, POLL)? {
+                Polled::Records(records) if records.is_empty() => {}
+                polled => return Ok(Some(polled)),
             }
         }
     }
 
-    /// The next records; empty if none came for a while.
-    pub(super) fn poll(&mut self, max: usize) -> Result<Vec<Record>, LogError> {
-        let records = self.consumer.poll(max, POLL)?;
-        self.taken += records.len() as u64;
-        if records.is_empty() {
-            self.context.metrics.lag.with_label_values(&[self.role]).set(0);
+    /// What comes next; no records if none came for a while.
+    pub(super) fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, LogError> {
+        let polled = self.consumer.poll(max, wait)?;
+        let role = self.role;
+        match &polled {
+            Polled::Records(records) => {
+                self.taken += records.len() as u64;
+                let bytes = records.iter().map(|record| record.key.len() + record.value.len());
+                self.bytes += bytes.sum::<usize>() as u64;
+            }
+            Polled::Assigned(partitions) => {
+                tracing::info!(role, partitions = partitions.len(), "took over partitions");
+                self.context.metrics.rebalances.with_label_values(&[role, "assigned"]).inc();
+            }
+            Polled::Revoked(partitions) => {
+                tracing::info!(role, partitions = partitions.len(), "handed partitions over");
+                self.context.metrics.rebalances.with_label_values(&[role, "revoked"]).inc();
+                for partition in partitions {
+                    let labels = [role, partition.topic.name(), &partition.number.to_string()];
+                    // Another member shows it from now on; gone is what it should be here.
+                    let _never_shown = self.context.metrics.lag.remove_label_values(&labels);
+                }
+            }
         }
-        Ok(records)
+        if self.looked.elapsed() > LAG {
+            self.show_lag()?;
+        }
+        Ok(polled)
+    }
+
+    fn show_lag(&mut self) -> Result<(), LogError> {
+        self.looked = Instant::now();
+        for (partition, records) in self.consumer.lag()? {
+            let labels = [self.role, partition.topic.name(), &partition.number.to_string()];
+            let records = i64::try_from(records).unwrap_or(i64::MAX);
+            self.context.metrics.lag.with_label_values(&labels).set(records);
+        }
+        Ok(())
     }
 
     /// The atomic step.
     pub(super) fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LogError> {
-        let started = Instant::now();
-        self.consumer.commit(outputs)?;
+        self.timed(outputs, |consumer, outputs| consumer.commit(outputs))
+    }
+
+    /// The atomic step for some of what was polled.
+    pub(super) fn commit_these(
+        &mut self,
+        done: &[Place],
+        outputs: Vec<NewRecord>,
+    ) -> Result<(), LogError> {
+        self.timed(outputs, |consumer, outputs| consumer.commit_these(done, outputs))
+    }
+
+    fn timed(
+        &mut self,
+        outputs: Vec<NewRecord>,
+        commit: impl FnOnce(&mut dyn Consumer, Vec<NewRecord>) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         let metrics = &self.context.metrics;
+        let role = &[self.role];
+        let records = outputs.len() as u64;
+        let bytes: usize = outputs.iter().map(|output| output.key.len() + output.value.len()).sum();
+        let started = Instant::now();
+        let result = commit(self.consumer.as_mut(), outputs);
         metrics.commit.observe(started.elapsed().as_secs_f64());
-        metrics.records.with_label_values(&[self.role]).inc_by(self.taken);
-        self.taken = 0;
-        let lag = i64::try_from(self.consumer.lag()?).unwrap_or(i64::MAX);
-        metrics.lag.with_label_values(&[self.role]).set(lag);
+        let outcome = if result.is_ok() { "committed" } else { "aborted" };
+        metrics.steps.with_label_values(&[self.role, outcome]).inc();
+        result?;
+        metrics.records.with_label_values(role).inc_by(self.taken);
+        metrics.bytes.with_label_values(role).inc_by(self.bytes);
+        metrics.outputs.with_label_values(role).inc_by(records);
+        metrics.output_bytes.with_label_values(role).inc_by(bytes as u64);
+        (self.taken, self.bytes) = (0, 0);
         Ok(())
+    }
+
+    /// Whether records of `topic` with this key come to this member now.
+    pub(super) fn owns(&self, topic: Topic, key: &str) -> bool {
+        self.consumer.owns(topic, key)
     }
 }

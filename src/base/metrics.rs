@@ -13,6 +13,18 @@ pub struct Metrics {
     registry: Registry,
     /// `whetstone_records_total{role}`: records a role has taken in and committed.
     pub records: IntCounterVec,
+    /// `whetstone_record_bytes_total{role}`: their keys and values.
+    pub bytes: IntCounterVec,
+    /// `whetstone_outputs_total{role}`: records a role has committed in its turn.
+    pub outputs: IntCounterVec,
+    /// `whetstone_output_bytes_total{role}`: their keys and values.
+    pub output_bytes: IntCounterVec,
+    /// `whetstone_steps_total{role,result}`: atomic steps: committed, aborted.
+    pub steps: IntCounterVec,
+    /// `whetstone_rebalances_total{role,change}`: partitions assigned or revoked, once a change.
+    pub rebalances: IntCounterVec,
+    /// `whetstone_role_restarts_total{role}`: roles that started again after a passing failure.
+    pub restarts: IntCounterVec,
     /// `whetstone_dead_letters_total{reason}`.
     pub dead_letters: IntCounterVec,
     /// `whetstone_runs_total{outcome}`: runs decoded, by outcome.
@@ -29,12 +41,14 @@ pub struct Metrics {
     pub decisions: IntCounterVec,
     /// `whetstone_projections_total{result}`: versions projected into the config repo.
     pub projections: IntCounterVec,
-    /// `whetstone_lag_records{role}`: records still ahead of a role.
+    /// `whetstone_lag_records{role,topic,partition}`: records still ahead of a role.
     pub lag: IntGaugeVec,
     /// `whetstone_agents`: agents this process owns.
     pub agents: IntGauge,
     /// `whetstone_commit_seconds`: duration of the atomic step.
     pub commit: Histogram,
+    /// `whetstone_restore_seconds`: how long it took to restore the agents of new partitions.
+    pub restore: Histogram,
 }
 
 impl Metrics {
@@ -44,14 +58,15 @@ impl Metrics {
     /// If two metrics share a name: a mistake in this file.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, label: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
+        let counter = |name: &str, help: &str, label: &str| counters(name, help, &[label]);
         let lag = IntGaugeVec::new(
             Opts::new("whetstone_lag_records", "Records still ahead of a role."),
-            &["role"],
+            &["role", "topic", "partition"],
         )?;
         registry.register(Box::new(lag.clone()))?;
         let agents = IntGauge::new("whetstone_agents", "Agents this process owns.")?;
@@ -61,8 +76,35 @@ impl Metrics {
                 .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
         )?;
         registry.register(Box::new(commit.clone()))?;
+        let restore = Histogram::with_opts(
+            HistogramOpts::new("whetstone_restore_seconds", "Time to restore new partitions.")
+                .buckets(prometheus::exponential_buckets(0.01, 2.0, 14)?),
+        )?;
+        registry.register(Box::new(restore.clone()))?;
         Ok(Self {
             records: counter("whetstone_records_total", "Records a role has committed.", "role")?,
+            bytes: counter("whetstone_record_bytes_total", "Bytes of those records.", "role")?,
+            outputs: counter("whetstone_outputs_total", "Records a role has written.", "role")?,
+            output_bytes: counter(
+                "whetstone_output_bytes_total",
+                "Bytes of those records.",
+                "role",
+            )?,
+            steps: counters(
+                "whetstone_steps_total",
+                "Atomic steps, by result.",
+                &["role", "result"],
+            )?,
+            rebalances: counters(
+                "whetstone_rebalances_total",
+                "Changes of the partitions a role has.",
+                &["role", "change"],
+            )?,
+            restarts: counter(
+                "whetstone_role_restarts_total",
+                "Roles that started again after a passing failure.",
+                "role",
+            )?,
             dead_letters: counter(
                 "whetstone_dead_letters_total",
                 "Records that could not be read, by reason.",
@@ -98,6 +140,7 @@ impl Metrics {
             lag,
             agents,
             commit,
+            restore,
             registry,
         })
     }

@@ -6,13 +6,20 @@ use super::Env;
 use super::failure::Failure;
 use super::output::Tone;
 use crate::app::{optimizer, repo_options};
+use crate::config;
+use crate::consume::{KafkaLog, KafkaSettings, LogError, TopicProblem};
 use crate::publish::ConfigRepo;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  whetstone check\n  whetstone check --config whetstone.yaml --json"
+    after_help = "Examples:\n  whetstone check\n  whetstone check --config whetstone.yaml --json\n  \
+        whetstone check --set log.kind=kafka --set kafka.brokers=127.0.0.1:9092 --create-topics"
 )]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Create the topics that are missing, with the settings they need (for log.kind: kafka)
+    #[arg(long)]
+    create_topics: bool,
+}
 
 #[derive(Serialize)]
 struct Finding {
@@ -21,21 +28,16 @@ struct Finding {
     detail: String,
 }
 
-pub(super) fn main(_args: &Args, env: &Env) -> Result<(), Failure> {
+pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let mut findings = vec![Finding {
         what: "configuration",
         ok: true,
         detail: "every key is known and every value possible".to_owned(),
     }];
-    findings.push(match env.log() {
-        Ok(_) => {
-            let detail = format!("{} can be used", env.config.data_dir.display());
-            Finding { what: "data directory", ok: true, detail }
-        }
-        Err(failure) => {
-            Finding { what: "data directory", ok: false, detail: failure.error().to_string() }
-        }
-    });
+    match &env.config.log {
+        config::Log::Embedded => findings.push(data_directory(env)),
+        config::Log::Kafka { settings, .. } => findings.extend(cluster(settings, args)),
+    }
     findings.extend(repo(env));
     let problem = optimizer(&env.config).problem();
     findings.push(Finding {
@@ -62,6 +64,52 @@ pub(super) fn main(_args: &Args, env: &Env) -> Result<(), Failure> {
         return Err(Failure::Usage(anyhow::anyhow!("not everything is there; see above")));
     }
     Ok(())
+}
+
+fn data_directory(env: &Env) -> Finding {
+    let what = "data directory";
+    match env.log() {
+        Ok(_) => {
+            let detail = format!("{} can be used", env.config.data_dir.display());
+            Finding { what, ok: true, detail }
+        }
+        Err(failure) => Finding { what, ok: false, detail: failure.error().to_string() },
+    }
+}
+
+fn cluster(settings: &KafkaSettings, args: &Args) -> Vec<Finding> {
+    let what = "Kafka cluster";
+    let detail = format!("{} answers", settings.brokers);
+    let mut findings = vec![Finding { what, ok: true, detail }];
+    let topics = || -> Result<Vec<Finding>, LogError> {
+        let what = "topics";
+        let log = KafkaLog::open(settings.clone())?;
+        let created = if args.create_topics { log.create_topics()? } else { Vec::new() };
+        let mut findings = Vec::new();
+        if !created.is_empty() {
+            let detail = format!("created {}", created.join(", "));
+            findings.push(Finding { what, ok: true, detail });
+        }
+        let problems = log.check_topics()?;
+        if problems.is_empty() {
+            let detail = "all there, with the settings they need".to_owned();
+            findings.push(Finding { what, ok: true, detail });
+        }
+        let finding = |problem: &TopicProblem| Finding {
+            what,
+            ok: !problem.fatal,
+            detail: problem.to_string(),
+        };
+        findings.extend(problems.iter().map(finding));
+        Ok(findings)
+    };
+    match topics() {
+        Ok(topics) => findings.extend(topics),
+        Err(problem) => {
+            findings = vec![Finding { what, ok: false, detail: problem.to_string() }];
+        }
+    }
+    findings
 }
 
 fn repo(env: &Env) -> Vec<Finding> {

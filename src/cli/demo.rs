@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe, table};
-use super::{Env, runtime};
-use crate::app::{App, Orders, agent_views, optimizer, repo_options};
+use super::{Env, pause, runtime};
+use crate::app::{App, Orders, PromptSubscriber, agent_views, optimizer, repo_options};
 use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::consume::{EmbeddedLog, Log};
@@ -137,7 +137,7 @@ struct World {
     /// Cancelled by Ctrl-C: the round is finished, then comes the summary.
     enough: CancellationToken,
     current: BTreeMap<AgentName, (VersionNumber, Content)>,
-    next_update: u64,
+    prompts: Option<PromptSubscriber>,
     rewards: BTreeMap<AgentName, Vec<f64>>,
 }
 
@@ -164,7 +164,7 @@ impl World {
             rounds: once.then_some(args.rounds),
             enough: CancellationToken::new(),
             current: BTreeMap::new(),
-            next_update: 0,
+            prompts: None,
             rewards: BTreeMap::new(),
         }
     }
@@ -192,7 +192,7 @@ impl World {
             self.show(round, &views);
             // A person watches: a round a second. A script does not.
             if self.rounds.is_none() || self.env.output.is_live() {
-                self.log.wait(Duration::from_millis(700));
+                pause(Duration::from_millis(700));
             }
         }
         Ok(())
@@ -209,19 +209,20 @@ impl World {
             if done(self, &views) || running.is_finished() {
                 return Ok(views);
             }
-            self.log.wait(Duration::from_millis(50));
+            pause(Duration::from_millis(50));
         }
     }
 
     /// Takes in what the agents should run now, as any subscriber would.
     fn subscribe(&mut self) -> Result<(), Failure> {
-        let orders = Orders::new(self.log.as_ref());
-        let (updates, next) =
-            orders.follow(self.next_update, Duration::ZERO).map_err(Failure::failed)?;
-        self.next_update = next;
-        for update in updates {
-            let version = update.active;
-            self.current.insert(update.agent, (version.number, version.content));
+        let prompts = match &mut self.prompts {
+            Some(prompts) => prompts,
+            none => none.insert(PromptSubscriber::new(self.log.as_ref()).map_err(Failure::failed)?),
+        };
+        while !prompts.next(Duration::ZERO).map_err(Failure::failed)?.is_empty() {}
+        for update in prompts.all() {
+            let version = update.active.clone();
+            self.current.insert(update.agent.clone(), (version.number, version.content));
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
-    let versions = Orders::new(&log).versions(&args.agent).map_err(Failure::failed)?;
+    let versions = Orders::new(log.as_ref()).versions(&args.agent).map_err(Failure::failed)?;
     let new = pick(&versions, &args.agent, args.to)?;
     let Some(from) = args.from.or(new.version.parent) else {
         let number = new.version.number;

@@ -19,14 +19,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use self::failure::Failure;
 use self::output::Output;
 use crate::base::SystemClock;
-use crate::config::Config;
-use crate::consume::EmbeddedLog;
+use crate::config::{self, Config};
+use crate::consume::{EmbeddedLog, KafkaLog, KafkaSettings, Log};
 
 /// Sharpens AI agents' prompts and configs from their own execution traces.
 #[derive(Debug, Parser)]
@@ -106,15 +107,35 @@ struct Env {
 }
 
 impl Env {
-    fn log(&self) -> Result<Arc<EmbeddedLog>, Failure> {
-        let log = EmbeddedLog::open(&self.config.data_dir, Arc::new(SystemClock));
-        Ok(Arc::new(log.map_err(Failure::failed)?))
+    fn log(&self) -> Result<Arc<dyn Log>, Failure> {
+        Ok(match &self.config.log {
+            config::Log::Embedded => {
+                let log = EmbeddedLog::open(&self.config.data_dir, Arc::new(SystemClock));
+                Arc::new(log.map_err(Failure::failed)?)
+            }
+            config::Log::Kafka { settings, .. } => Arc::new(kafka(settings)?),
+        })
     }
 
     /// The log for looking only: makes nothing where there is none.
-    fn log_to_read(&self) -> Result<EmbeddedLog, Failure> {
-        EmbeddedLog::open_read_only(&self.config.data_dir).map_err(Failure::failed)
+    fn log_to_read(&self) -> Result<Box<dyn Log>, Failure> {
+        Ok(match &self.config.log {
+            config::Log::Embedded => {
+                let log = EmbeddedLog::open_read_only(&self.config.data_dir);
+                Box::new(log.map_err(Failure::failed)?)
+            }
+            config::Log::Kafka { settings, .. } => Box::new(kafka(settings)?),
+        })
     }
+}
+
+fn kafka(settings: &KafkaSettings) -> Result<KafkaLog, Failure> {
+    KafkaLog::open(settings.clone()).map_err(Failure::failed)
+}
+
+/// Lets some time pass, about: where there is nothing to wait for but the clock.
+fn pause(time: Duration) {
+    std::thread::park_timeout(time);
 }
 
 /// Runs the command line of this process.

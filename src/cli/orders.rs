@@ -8,11 +8,11 @@ use super::failure::Failure;
 use super::output::{Tone, safe};
 use crate::app::Orders;
 use crate::base::{AgentName, VersionNumber};
-use crate::consume::Log as _;
 use crate::govern::{Command, CommandKind, Decision, Half};
 
-/// How many waits of 100 ms an order is given to be answered.
+/// How many waits an order is given to be answered.
 const WAITS: u32 = 100;
+const WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  whetstone approve mitigation v4")]
@@ -122,19 +122,17 @@ pub(super) fn resume(args: Resume, env: &Env) -> Result<(), Failure> {
 fn give(env: &Env, agent: &AgentName, who: Who, kind: CommandKind) -> Result<(), Failure> {
     let log = env.log()?;
     let orders = Orders::new(log.as_ref());
-    let mut next = orders.decisions_end().map_err(Failure::failed)?;
+    let mut decisions = orders.decisions().map_err(Failure::failed)?;
     let command = Command { agent: agent.clone(), by: who.by, kind };
     orders.give(&command).map_err(Failure::failed)?;
     for _ in 0..WAITS {
-        let (decisions, after) = orders.decisions(next).map_err(Failure::failed)?;
-        next = after;
+        let made = decisions.next(WAIT).map_err(Failure::failed)?;
         let answers = |decision: &&Decision| {
             decision.agent == *agent && answers(&command.kind, &decision.decision)
         };
-        if let Some(decision) = decisions.iter().find(answers) {
+        if let Some(decision) = made.iter().find(answers) {
             return report(env, decision);
         }
-        log.wait(Duration::from_millis(100));
     }
     env.output.remark("Ordered. It takes effect when `whetstone run` runs on this data directory.");
     Ok(())

@@ -1,4 +1,4 @@
-//! `whetstone run`: the roles on the embedded log, and HTTP on loopback, until told to stop.
+//! `whetstone run`: the roles on the log, and HTTP on loopback, until told to stop.
 
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use super::failure::Failure;
 use super::{Env, runtime};
 use crate::app::{App, open_repo, optimizer};
 use crate::base::{Metrics, SystemClock};
+use crate::config::{self, Config};
+use crate::consume::{KafkaLog, Log};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -17,7 +19,7 @@ use crate::base::{Metrics, SystemClock};
 pub(super) struct Args {}
 
 pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
-    let log = env.log()?;
+    let log = log(&env)?;
     let config = env.config;
     let repo = open_repo(&config).map_err(Failure::usage)?;
     if repo.is_none() {
@@ -34,8 +36,7 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
             ))
         })?;
         let bound = listener.local_addr().map_err(Failure::failed)?;
-        let data = config.data_dir.display().to_string();
-        tracing::info!(%bound, %data, "whetstone is running");
+        tracing::info!(%bound, log = %place(&config), "whetstone is running");
         let optimizer = Arc::new(optimizer(&config));
         let metrics = Metrics::new().map_err(Failure::failed)?;
         let clock = Arc::new(SystemClock);
@@ -52,6 +53,38 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// The log, after a look at what the roles will rely on.
+fn log(env: &Env) -> Result<Arc<dyn Log>, Failure> {
+    let config::Log::Kafka { settings, create_topics } = &env.config.log else {
+        return env.log();
+    };
+    let log = KafkaLog::open(settings.clone()).map_err(Failure::failed)?;
+    if *create_topics {
+        for topic in log.create_topics().map_err(Failure::failed)? {
+            tracing::info!(%topic, "created");
+        }
+    }
+    let problems = log.check_topics().map_err(Failure::failed)?;
+    for problem in problems.iter().filter(|problem| !problem.fatal) {
+        tracing::warn!(%problem, "a topic is not as it should be");
+    }
+    let fatal: Vec<_> = problems.iter().filter(|problem| problem.fatal).collect();
+    if fatal.is_empty() {
+        return Ok(Arc::new(log));
+    }
+    let listed: String = fatal.iter().map(|problem| format!("\n  {problem}")).collect();
+    Err(Failure::Usage(anyhow::anyhow!("the topics cannot be relied on:{listed}")))
+}
+
+fn place(config: &Config) -> String {
+    match &config.log {
+        config::Log::Embedded => config.data_dir.display().to_string(),
+        config::Log::Kafka { settings, .. } => {
+            format!("Kafka at {}, topics {}*", settings.brokers, settings.prefix)
+        }
+    }
 }
 
 /// Ends on Ctrl-C or SIGTERM.

@@ -8,10 +8,9 @@ use indicatif::ProgressBar;
 
 use super::failure::Failure;
 use super::output::{Output, safe};
-use super::{Env, runtime};
+use super::{Env, pause, runtime};
 use crate::app::Orders;
 use crate::base::{AgentName, Clock as _, SystemClock};
-use crate::consume::Log as _;
 use crate::decode::{Format, Options, Trace, decode};
 
 /// Traces appended in one atomic step.
@@ -138,7 +137,6 @@ fn post(url: &str, batch: &[Trace], env: &Env) -> Result<(), Failure> {
 /// After a restart files are sent again, and counted once.
 fn follow(args: &Args, env: &Env) -> Result<(), Failure> {
     let mut looks: BTreeMap<PathBuf, (u64, Option<SystemTime>, bool)> = BTreeMap::new();
-    let log = env.log()?;
     loop {
         for path in trace_files(&args.paths)? {
             let Ok(facts) = path.metadata() else { continue };
@@ -162,7 +160,7 @@ fn follow(args: &Args, env: &Env) -> Result<(), Failure> {
                 }
             }
         }
-        log.wait(Duration::from_secs(1));
+        pause(Duration::from_secs(1));
     }
 }
 

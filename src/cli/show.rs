@@ -20,7 +20,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
-    let versions = Orders::new(&log).versions(&args.agent).map_err(Failure::failed)?;
+    let versions = Orders::new(log.as_ref()).versions(&args.agent).map_err(Failure::failed)?;
     let record = pick(&versions, &args.agent, args.version)?;
     if env.output.json {
         return env.output.value(record);

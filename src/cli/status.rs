@@ -15,7 +15,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
-    let mut views = agent_views(&log).map_err(Failure::failed)?;
+    let mut views = agent_views(log.as_ref()).map_err(Failure::failed)?;
     if let Some(agent) = &args.agent {
         views.retain(|view| view.agent == *agent);
         if views.is_empty() {

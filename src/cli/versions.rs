@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
-    let views = agent_views(&log).map_err(Failure::failed)?;
+    let views = agent_views(log.as_ref()).map_err(Failure::failed)?;
     let view = views.into_iter().find(|view| view.agent == args.agent);
     let versions = view.map(|view| view.versions).unwrap_or_default();
     if env.output.json {

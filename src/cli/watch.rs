@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, safe};
-use crate::app::Orders;
+use crate::app::PromptSubscriber;
 use crate::base::AgentName;
+use crate::govern::PromptUpdate;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -20,36 +21,42 @@ pub(super) struct Args {
     once: bool,
 }
 
+/// How long the first reading may take.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
-    let orders = Orders::new(&log);
-    let mut next = 0;
-    loop {
-        let wait = if args.once { Duration::ZERO } else { Duration::from_secs(1) };
-        let (updates, after) = orders.follow(next, wait).map_err(Failure::failed)?;
-        next = after;
-        for update in &updates {
-            if args.agent.as_ref().is_some_and(|agent| *agent != update.agent) {
-                continue;
-            }
-            if env.output.json {
-                env.output.record(update)?;
-                continue;
-            }
-            let active = &update.active;
-            let name = env.output.paint(Tone::Strong, update.agent.as_str());
-            let author = safe(&active.author.to_string());
-            env.output.line(format!("{} {name} runs {} by {author}", update.at, active.number));
-            for reason in &active.reasons {
-                env.output
-                    .line(env.output.paint(Tone::Faint, &format!("    {}", safe(&reason.change))));
-            }
-            if let Some(candidate) = update.candidate {
-                env.output.line(format!("    {candidate} waits for approval"));
-            }
-        }
-        if args.once && updates.is_empty() {
-            return Ok(());
+    let mut prompts = PromptSubscriber::new(log.as_ref()).map_err(Failure::failed)?;
+    if !prompts.catch_up(CATCH_UP).map_err(Failure::failed)? {
+        env.output.remark("not everything could be read yet; what follows may be older than it is");
+    }
+    for update in prompts.all() {
+        show(update, args, env)?;
+    }
+    while !args.once {
+        for update in prompts.next(Duration::from_secs(1)).map_err(Failure::failed)? {
+            show(&update, args, env)?;
         }
     }
+    Ok(())
+}
+
+fn show(update: &PromptUpdate, args: &Args, env: &Env) -> Result<(), Failure> {
+    if args.agent.as_ref().is_some_and(|agent| *agent != update.agent) {
+        return Ok(());
+    }
+    if env.output.json {
+        return env.output.record(update);
+    }
+    let active = &update.active;
+    let name = env.output.paint(Tone::Strong, update.agent.as_str());
+    let author = safe(&active.author.to_string());
+    env.output.line(format!("{} {name} runs {} by {author}", update.at, active.number));
+    for reason in &active.reasons {
+        env.output.line(env.output.paint(Tone::Faint, &format!("    {}", safe(&reason.change))));
+    }
+    if let Some(candidate) = update.candidate {
+        env.output.line(format!("    {candidate} waits for approval"));
+    }
+    Ok(())
 }

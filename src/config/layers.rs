@@ -84,7 +84,7 @@ impl Layers {
 
     /// Finds variables that look like ours and set nothing, once it is known where the token is.
     pub(super) fn unknown_variables(&mut self, variables: &BTreeMap<String, String>) {
-        let token_name = self.text(&Key::default().join("http.token_env"));
+        let named = self.named_variables();
         let keys = self.shape.leaves(&Key::default());
         let names: Vec<_> = keys.iter().map(Key::variable).collect();
         for name in variables.keys() {
@@ -92,12 +92,25 @@ impl Layers {
             let is_known = self.find(&key).is_some()
                 || super::OTHER_VARIABLES.contains(&name.as_str())
                 || name.starts_with(super::TEST_PREFIX)
-                || token_name.as_ref() == Some(name);
+                || named.contains(name);
             if !is_known {
                 let what = format!("there is no key {key}{}", hint(nearest(name, &names)));
                 self.problems.push(Problem { origin: Origin::Variable(name.clone()), what });
             }
         }
+    }
+
+    /// Variables that hold secrets, as keys name them.
+    fn named_variables(&self) -> Vec<String> {
+        let names = ["http.token_env", "kafka.security.password_env"];
+        let mut named: Vec<_> =
+            names.iter().filter_map(|key| self.text(&Key::default().join(key))).collect();
+        let properties = self.tree.get("kafka").and_then(|kafka| kafka.get("properties"));
+        if let Some(Value::Mapping(properties)) = properties {
+            let values = properties.values().filter_map(Value::as_str);
+            named.extend(values.filter_map(|value| value.strip_prefix("env:")).map(str::to_owned));
+        }
+        named
     }
 
     /// Lays on `key=value`.
@@ -108,7 +121,10 @@ impl Layers {
             self.problems.push(Problem { origin, what });
             return;
         };
-        let key = Key::default().join(key.trim());
+        let key = self.shape.key(key.trim());
+        // What a property holds may be a secret that should not be there, and is not shown.
+        let hidden = key.parts().first().is_some_and(|first| first == "kafka");
+        let origin = if hidden { Origin::Flag(format!("{key}=…")) } else { origin };
         if self.find(&key).is_some() {
             self.set(&key, text.trim(), origin);
         } else {

@@ -11,11 +11,13 @@
 mod checks;
 mod duration;
 mod error;
+mod kafka;
 mod key;
 mod layers;
 mod policy;
 mod raw;
 mod resolve;
+mod secret;
 mod shape;
 mod suggest;
 
@@ -33,6 +35,7 @@ use self::layers::Layers;
 use self::raw::Raw;
 use self::shape::Shape;
 use crate::base::AgentName;
+use crate::consume::KafkaSettings;
 use crate::govern::Policy;
 
 /// The defaults, explained.
@@ -50,8 +53,10 @@ const TEST_PREFIX: &str = "WHETSTONE_TEST_";
 /// What the operator wants, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of the log.
+    /// The directory of the embedded log, and of what an instance on Kafka keeps of itself.
     pub data_dir: PathBuf,
+    /// Where the log is kept.
+    pub log: Log,
     /// Milliseconds for which records are kept that nobody needs any more.
     pub retention: i64,
     /// The HTTP server.
@@ -64,6 +69,20 @@ pub struct Config {
     pub llm: Llm,
     policy: Policy,
     agents: BTreeMap<AgentName, Policy>,
+}
+
+/// Where the log is kept.
+#[derive(Clone, Debug)]
+pub enum Log {
+    /// In the data directory.
+    Embedded,
+    /// On a Kafka cluster.
+    Kafka {
+        /// The cluster.
+        settings: KafkaSettings,
+        /// Whether topics that are missing may be created at the start.
+        create_topics: bool,
+    },
 }
 
 /// The HTTP server.
@@ -196,6 +215,7 @@ fn defaults() -> Result<(Value, Shape), ConfigError> {
     policy.name(&["guard", "tunables"], tunable.clone());
     shape.name(&["guard", "tunables"], tunable);
     shape.name(&["agents"], policy);
+    shape.name(&["kafka", "properties"], Shape::Text);
     Ok((tree, shape))
 }
 

@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub(super) data_dir: String,
     pub(super) retention: String,
     pub(super) log: RawLog,
+    pub(super) kafka: RawKafka,
     pub(super) http: RawHttp,
     pub(super) roles: RawRoles,
     pub(super) repo: RawRepo,
@@ -26,6 +27,32 @@ pub(super) struct Raw {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RawLog {
     pub(super) kind: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawKafka {
+    pub(super) brokers: String,
+    pub(super) prefix: String,
+    pub(super) instance: Option<String>,
+    pub(super) create_topics: bool,
+    pub(super) partitions: u64,
+    pub(super) replication_factor: u64,
+    pub(super) security: RawKafkaSecurity,
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawKafkaSecurity {
+    pub(super) protocol: String,
+    pub(super) ca_file: Option<String>,
+    pub(super) certificate_file: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) mechanism: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password_env: Option<String>,
+    pub(super) password_file: Option<String>,
+    pub(super) token_file: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
 use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
+use super::secret::{Source, read};
 use super::shape::merge;
-use super::{Config, Http, Llm, Repo, Roles, policy};
+use super::{Config, Http, Llm, Log, Repo, Roles, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
 
@@ -24,11 +25,18 @@ pub(super) fn resolve(
 ) -> Result<Config, Vec<(Key, String)>> {
     let mut checks = Checks::default();
     let agents = agents(&raw.policy, raw.agents, &mut checks);
-    if raw.log.kind != "embedded" {
-        checks.problem("log.kind", format!("must be embedded, not {:?}", raw.log.kind));
-    }
+    let data_dir = PathBuf::from(checks.text("data_dir", raw.data_dir));
+    let log = match raw.log.kind.as_str() {
+        "kafka" => kafka::resolve(raw.kafka, &data_dir, environment, &mut checks),
+        "embedded" => Log::Embedded,
+        other => {
+            checks.problem("log.kind", format!("must be embedded or kafka, not {other:?}"));
+            Log::Embedded
+        }
+    };
     let config = Config {
-        data_dir: PathBuf::from(checks.text("data_dir", raw.data_dir)),
+        data_dir,
+        log,
         retention: checks.duration("retention", &raw.retention, HOUR..=3650 * DAY),
         http: http(&raw.http, environment, &mut checks),
         roles: roles(&raw.roles),
@@ -99,28 +107,16 @@ fn token(
     environment: &BTreeMap<String, String>,
     checks: &mut Checks,
 ) -> Option<SecretString> {
-    let (key, found) = match (&raw.token_env, &raw.token_file) {
+    let (key, source) = match (&raw.token_env, &raw.token_file) {
         (None, None) => return None,
         (Some(_), Some(_)) => {
             checks.problem("http.token_file", "and http.token_env are both set: set one");
             return None;
         }
-        (Some(name), None) => {
-            let missing = || format!("names the variable {name:?}, which is not set");
-            ("http.token_env", environment.get(name).cloned().ok_or_else(missing))
-        }
-        (None, Some(path)) => {
-            let unread = |error| format!("cannot be read from {path:?}: {error}");
-            ("http.token_file", std::fs::read_to_string(path).map_err(unread))
-        }
+        (Some(name), None) => ("http.token_env", Source::Variable(name)),
+        (None, Some(path)) => ("http.token_file", Source::File(path)),
     };
-    let problem = match found.map(|text| text.trim().to_owned()) {
-        Ok(text) if !text.is_empty() => return Some(SecretString::from(text)),
-        Ok(_) => "gives an empty token".to_owned(),
-        Err(problem) => problem,
-    };
-    checks.problem(key, problem);
-    None
+    read(source, environment).map_err(|problem| checks.problem(key, problem)).ok()
 }
 
 fn roles(raw: &RawRoles) -> Roles {

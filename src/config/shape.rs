@@ -71,6 +71,25 @@ impl Shape {
         }
     }
 
+    /// The key that is written `dotted`. Below names that take a value, the rest is one name, dots and
+    /// all.
+    pub(super) fn key(&self, dotted: &str) -> Key {
+        let mut shape = Some(self);
+        let mut key = Key::default();
+        let mut rest = dotted;
+        while let Some((part, after)) = rest.split_once('.') {
+            if let Some(Self::Named(inner)) = shape
+                && !matches!(**inner, Self::Section(_) | Self::Named(_))
+            {
+                break;
+            }
+            shape = shape.and_then(|shape| shape.below(part));
+            key = key.child(part);
+            rest = after;
+        }
+        key.child(rest)
+    }
+
     /// All keys that take a value, the root being `at`.
     pub(super) fn leaves(&self, at: &Key) -> Vec<Key> {
         match self {

@@ -1,10 +1,15 @@
 //! Stage 1, and what carries every later one: the log. Records in, one atomic step out.
 //!
-//! The log is the truth: whatever changes state is a record on a topic. This module is the contract;
-//! [`EmbeddedLog`] keeps the log in one directory. One conformance suite runs on every
-//! implementation.
+//! The log is the truth: whatever changes state is a record on a topic. This module is the contract.
+//! [`KafkaLog`] keeps it on a Kafka cluster, where many processes share the work; [`EmbeddedLog`] in
+//! one directory, for one machine. One conformance suite runs on both.
 
 mod embedded;
+mod error;
+mod kafka;
+mod partition;
+mod progress;
+mod record;
 mod topic;
 
 use std::time::Duration;
@@ -12,32 +17,11 @@ use std::time::Duration;
 use crate::base::EventTime;
 
 pub use embedded::EmbeddedLog;
-pub use topic::{NewRecord, Record, Topic};
-
-/// Why the log could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The log, or a group in it, cannot be used.
-    #[error("cannot open the log in {path}: {problem}")]
-    Open {
-        /// The directory.
-        path: String,
-        /// What is wrong and what to do.
-        problem: String,
-    },
-    /// Reading or writing failed, e.g. because the disk is full.
-    #[error("the log's store failed: {0}")]
-    Store(String),
-    /// A stored record does not make sense: the file was changed by something else.
-    #[error("the log holds something it did not write: {0}")]
-    Corrupt(String),
-    /// Another consumer has taken the group over: what this one did since is void, and it must stop.
-    #[error("another process has taken over group {group:?}: nothing of this step happened")]
-    Fenced {
-        /// The group.
-        group: String,
-    },
-}
+pub use error::LogError;
+pub use kafka::{KafkaLog, KafkaSettings, Problem as TopicProblem};
+pub use partition::{Partition, partition_of};
+pub use record::{NewRecord, Place, Record};
+pub use topic::Topic;
 
 /// A log: append-only topics, compacted topics that keep the latest value of each key, and groups
 /// of consumers that remember how far they have come. Calls may block: keep them off async threads.
@@ -46,64 +30,129 @@ pub trait Log: Send + Sync {
     /// reads a part of them.
     ///
     /// # Errors
-    /// [`LogError::Store`]: all of it or nothing was appended, in almost every case nothing.
+    /// [`LogError`]: all of it or nothing was appended, in almost every case nothing.
     fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError>;
 
     /// Joins `group` on `topics`, each named once, from where the group last committed, or from the
-    /// start. A group has one live member: a second one is turned away or takes over, and then the
-    /// first one's commits are refused.
+    /// start. The members of a group share the partitions among them; what each has, its polls tell.
+    /// A log with one partition a topic has room for one live member: a second one is turned away or
+    /// takes over, and then the first one's commits are refused.
     ///
     /// # Errors
-    /// [`LogError::Open`] if the group has a live member that keeps it; [`LogError::Store`].
+    /// [`LogError`].
     fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError>;
 
-    /// The records of `topic` from `offset` on, at most `max`, in order; without joining a group.
+    /// Reads `topic` without joining a group: everything from `start` on, and then whatever comes.
     ///
     /// # Errors
-    /// [`LogError::Store`], [`LogError::Corrupt`].
-    fn read(&self, topic: Topic, offset: u64, max: usize) -> Result<Vec<Record>, LogError>;
+    /// [`LogError`].
+    fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, LogError>;
 
-    /// Waits until something may have been appended since the call began, or `timeout` has passed.
-    /// What is appended between a read and this call does not end it: keep `timeout` short, or
-    /// consume in a group, where [`Consumer::poll`] misses nothing.
-    fn wait(&self, timeout: Duration);
+    /// The latest record of every key of a compacted topic, in order of offset within a partition:
+    /// all that was committed before the call, in the partitions of `share`. A key whose latest
+    /// value is empty is gone. Of a topic that is not compacted, nothing.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    fn table(&self, topic: Topic, share: Share<'_>) -> Result<Vec<Record>, LogError>;
 
     /// Forgets records appended before `older_than` that nobody needs any more, and says how many.
     /// Compacted topics keep everything; of the others, what some group has still to consume stays.
+    /// A log that forgets by itself does nothing here.
     ///
     /// # Errors
-    /// [`LogError::Store`]; some records may then be gone already.
+    /// [`LogError`]; some records may then be gone already.
     fn trim(&self, older_than: EventTime) -> Result<u64, LogError>;
-
-    /// The latest record of every key of a compacted topic, in order of offset; of any other topic,
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`LogError::Store`], [`LogError::Corrupt`].
-    fn table(&self, topic: Topic) -> Result<Vec<Record>, LogError>;
 }
 
 /// The member of a consumer group; dropping it leaves the group. What it was given is not done until
-/// a step that covers it commits: after a crash it is given again.
+/// a step that covers it commits: after a crash it is given again, to whoever then has the partition.
 pub trait Consumer: Send {
-    /// The next records, at most `max`, in order within each topic, as soon as there are any; empty
-    /// when `timeout` has passed.
+    /// What comes next, as soon as it does: at most `max` records, or a change of what the member
+    /// has; no records when `timeout` has passed. A log on other machines may need some time to hand
+    /// over what is there. Must be called every few minutes, or the member loses its share; with a
+    /// `max` of 0 that is all it does.
     ///
     /// # Errors
     /// [`LogError`]; the consumer is then of no more use.
-    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, LogError>;
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Polled, LogError>;
 
-    /// In one atomic step: appends `outputs`, and marks everything polled so far as done.
+    /// In one atomic step: appends `outputs`, and marks everything polled so far as done, but for
+    /// what was polled of partitions that were revoked since.
     ///
     /// # Errors
-    /// [`LogError::Fenced`] if nothing of the step happened, nor ever will. [`LogError::Store`] if
-    /// all of it or nothing happened: subscribing anew tells which. The consumer is then of no more
-    /// use.
+    /// [`LogError::Fenced`] or [`LogError::Lost`] if nothing of the step happened, nor ever will.
+    /// Otherwise all of it or nothing happened: subscribing anew tells which. The consumer is then of
+    /// no more use.
     fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LogError>;
 
-    /// How many records of its topics are still ahead of the consumer.
+    /// The same, marking only the records at `done`. Others polled before them may be done later: the
+    /// log remembers which, so that nothing done is given again. Not more than some 200 can be done
+    /// ahead of one that is not; polls give nothing more until it is.
     ///
     /// # Errors
-    /// [`LogError::Store`].
-    fn lag(&self) -> Result<u64, LogError>;
+    /// As [`Consumer::commit`].
+    fn commit_these(&mut self, done: &[Place], outputs: Vec<NewRecord>) -> Result<(), LogError>;
+
+    /// How many records are still ahead, by partition that the member has. Where there are
+    /// transactions, their markers may count.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError>;
+
+    /// Whether records of `topic` that carry `key` come to this member now.
+    fn owns(&self, topic: Topic, key: &str) -> bool;
+}
+
+/// What a poll brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Records, in order within each partition; none if the time was up.
+    Records(Vec<Record>),
+    /// These partitions are the member's from now on, besides what it has. Their records follow.
+    Assigned(Vec<Partition>),
+    /// These are no longer: what was polled of them and not committed is another member's now.
+    Revoked(Vec<Partition>),
+}
+
+/// A reader outside any group.
+pub trait Follower: Send {
+    /// The next records, at most `max`, in order within each partition, as soon as there are any;
+    /// empty when `timeout` has passed.
+    ///
+    /// # Errors
+    /// [`LogError`]; the follower is then of no more use.
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, LogError>;
+
+    /// Whether everything has been given that was committed when the following began.
+    fn caught_up(&self) -> bool;
+}
+
+/// Where following begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest record that is kept.
+    Earliest,
+    /// With the first one after now.
+    Latest,
+}
+
+/// Which partitions of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share<'a> {
+    /// Every one.
+    All,
+    /// Those with these numbers.
+    Of(&'a [i32]),
+}
+
+impl Share<'_> {
+    /// Whether `number` is one of them.
+    pub fn has(self, number: i32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(numbers) => numbers.contains(&number),
+        }
+    }
 }

@@ -1,8 +1,6 @@
-//! Topics and the records on them.
+//! The topics.
 
 use std::fmt;
-
-use crate::base::EventTime;
 
 /// The topics, inputs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,51 +54,33 @@ impl Topic {
         }
     }
 
+    /// The topic of that name, before any configured prefix.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+
     /// Whether only the latest value of each key is kept.
     pub fn compacted(self) -> bool {
         matches!(self, Self::AgentState | Self::PromptUpdates | Self::PromptVersions)
+    }
+
+    /// Whether its records are placed by the agent in their key, by [`super::partition_of`]. What
+    /// comes in from outside is not: its keys are not trusted.
+    pub fn placed_by_agent(self) -> bool {
+        match self {
+            Self::AgentTraces | Self::PromptCommands | Self::DeadLetters => false,
+            Self::AgentEvents
+            | Self::AgentState
+            | Self::OptimizationRequests
+            | Self::PromptUpdates
+            | Self::PromptVersions
+            | Self::Decisions => true,
+        }
     }
 }
 
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A record as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its topic.
-    pub topic: Topic,
-    /// Its place in the topic, rising, with gaps where compaction took records away.
-    pub offset: u64,
-    /// When it was appended.
-    pub at: EventTime,
-    /// Its key; empty where there is none.
-    pub key: String,
-    /// Its value.
-    pub value: Vec<u8>,
-    /// Further facts about it, e.g. why it is a dead letter.
-    pub headers: Vec<(String, String)>,
-}
-
-/// A record to append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRecord {
-    /// Where to.
-    pub topic: Topic,
-    /// Its key; empty for none.
-    pub key: String,
-    /// Its value.
-    pub value: Vec<u8>,
-    /// Further facts about it.
-    pub headers: Vec<(String, String)>,
-}
-
-impl NewRecord {
-    /// A record without headers.
-    pub fn new(topic: Topic, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        Self { topic, key: key.into(), value: value.into(), headers: Vec::new() }
     }
 }

@@ -253,7 +253,7 @@ fn each_impossible_value_is_named_with_what_is_allowed() {
         "min_traces:",
         "roles: [decode]",
         "roles: { decode: yes }",
-        "log: { kind: kafka }",
+        "log: { kind: pulsar }",
         "llm: { temperature: .nan }",
         "llm: { endpoint: localhost }",
         "repo: { versions: ../elsewhere, branch: 1.0 }",
@@ -281,8 +281,8 @@ fn each_impossible_value_is_named_with_what_is_allowed() {
         whetstone.yaml:1: roles is a section: set the keys in it, not a list
     roles: { decode: yes }
         whetstone.yaml:1: roles.decode takes true or false, not "yes"
-    log: { kind: kafka }
-        whetstone.yaml:1: log.kind must be embedded, not "kafka"
+    log: { kind: pulsar }
+        whetstone.yaml:1: log.kind must be embedded or kafka, not "pulsar"
     llm: { temperature: .nan }
         whetstone.yaml:1: llm.temperature takes a number, not .nan
     llm: { endpoint: localhost }
@@ -325,7 +325,7 @@ fn a_server_that_others_reach_needs_a_token_that_is_there() {
         environment: &[("MY_TOKEN", " ")],
         ..Written::default()
     };
-    assert_snapshot!(empty.error(), @"whetstone.yaml:1: http.token_env gives an empty token");
+    assert_snapshot!(empty.error(), @"whetstone.yaml:1: http.token_env gives nothing: it is empty");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use whetstone::consume::{EmbeddedLog, Log as _, Record, Topic};
+use whetstone::consume::{EmbeddedLog, Record, Topic};
 
+use crate::log_conformance::read;
 use crate::server::Place;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -31,11 +32,11 @@ async fn post(place: &Place, kind: &str, body: impl Into<reqwest::Body>) -> Stat
 
 fn dead_letters(data: &Path) -> Vec<Record> {
     let log = EmbeddedLog::open_read_only(data).unwrap();
-    log.read(Topic::DeadLetters, 0, 1000).unwrap()
+    read(&log, Topic::DeadLetters)
 }
 
 fn header<'a>(record: &'a Record, name: &str) -> &'a str {
-    record.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+    record.header(name).unwrap_or_default()
 }
 
 #[test]

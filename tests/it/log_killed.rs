@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use whetstone::base::SystemClock;
 use whetstone::consume::{EmbeddedLog, Log, Topic};
 
-use crate::log_conformance::{GENEROUS, new, values};
+use crate::log_conformance::{GENEROUS, join, new, poll, read, table, values};
 
 const DIRECTORY: &str = "WHETSTONE_TEST_LOG_DIRECTORY";
 const KILLS: u64 = 20;
@@ -25,10 +25,10 @@ fn open(dir: &Path) -> EmbeddedLog {
 fn the_process_to_be_killed() {
     let Some(dir) = env::var_os(DIRECTORY) else { return };
     let log = open(Path::new(&dir));
-    let mut consumer = log.subscribe("killed", &[Topic::AgentTraces]).unwrap();
+    let mut consumer = join(&log, "killed", &[Topic::AgentTraces]);
     let mut done = count(&log);
     loop {
-        let records = consumer.poll(1 + usize::try_from(done % 7).unwrap(), GENEROUS).unwrap();
+        let records = poll(&mut *consumer, 1 + usize::try_from(done % 7).unwrap(), GENEROUS);
         done += records.len() as u64;
         let inputs = values(&records);
         let mut outputs: Vec<_> = inputs
@@ -53,8 +53,7 @@ fn spawn(dir: &Path) -> Child {
 }
 
 fn count(log: &dyn Log) -> u64 {
-    log.table(Topic::AgentState)
-        .unwrap()
+    table(log, Topic::AgentState)
         .first()
         .map_or(0, |state| String::from_utf8_lossy(&state.value).parse().unwrap())
 }
@@ -74,7 +73,7 @@ fn every_input_is_transformed_exactly_once_however_often_the_process_is_killed()
         let deadline = Instant::now() + GENEROUS;
         while count(&log) == before {
             assert!(Instant::now() < deadline, "the child does nothing");
-            log.wait(Duration::from_millis(20));
+            assert!(moment.recv_timeout(Duration::from_millis(5)).is_err());
         }
         // Nothing is waited for: this spreads the kills over a step, and more than one.
         let spread = Duration::from_micros(round * 7_919 % 6_000);
@@ -88,6 +87,6 @@ fn every_input_is_transformed_exactly_once_however_often_the_process_is_killed()
     let total = KILLS * INPUTS_A_ROUND;
     let expected = (0..total).map(|n| n.to_string()).chain(["end".to_owned()]);
     let expected: Vec<_> = expected.map(|input| format!("{input} done")).collect();
-    assert_eq!(values(&log.read(Topic::AgentEvents, 0, usize::MAX).unwrap()), expected);
+    assert_eq!(values(&read(&log, Topic::AgentEvents)), expected);
     assert_eq!(count(&log), total + 1);
 }

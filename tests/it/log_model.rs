@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use whetstone::consume::{Consumer, Log, NewRecord, Topic};
 
-use crate::log_conformance::{Backing, NOW, new, values};
+use crate::log_conformance::{Backing, NOW, ahead, join, new, poll, read};
 use crate::log_embedded::Embedded;
 
 const INPUTS: [Topic; 2] = [Topic::AgentTraces, Topic::PromptCommands];
@@ -56,43 +56,45 @@ fn index(topic: Topic) -> usize {
     TOPICS.iter().position(|t| *t == topic).unwrap()
 }
 
+fn utf8(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
 fn texts(records: &[NewRecord]) -> Vec<(String, String)> {
-    let text = |r: &NewRecord| (r.key.clone(), String::from_utf8(r.value.clone()).unwrap());
+    let text = |r: &NewRecord| (utf8(&r.key), utf8(&r.value));
     records.iter().map(text).collect()
 }
 
 fn held(log: &dyn Log, topic: Topic) -> Vec<(String, String)> {
-    let records = log.read(topic, 0, usize::MAX).unwrap();
-    let keys = records.iter().map(|record| record.key.clone());
-    keys.zip(values(&records)).collect()
+    read(log, topic).iter().map(|record| (utf8(&record.key), utf8(&record.value))).collect()
 }
 
-fn poll(consumer: &mut dyn Consumer, max: usize, model: &mut Model) {
-    let records = consumer.poll(max, NOW).unwrap();
-    let ahead: usize = (0..2).map(|t| model.topics[t].len() - model.polled[t]).sum();
-    assert_eq!(records.len(), max.min(ahead), "a poll gives all there is, up to its limit");
+fn check_poll(consumer: &mut dyn Consumer, max: usize, model: &mut Model) {
+    let records = poll(consumer, max, NOW);
+    let left: usize = (0..2).map(|t| model.topics[t].len() - model.polled[t]).sum();
+    assert_eq!(records.len(), max.min(left), "a poll gives all there is, up to its limit");
     for record in records {
         let next = &mut model.polled[index(record.topic)];
         let expected = &model.topics[index(record.topic)][*next];
         assert_eq!((&record.key, &record.value), (&expected.key, &expected.value));
         *next += 1;
     }
-    let ahead: usize = (0..2).map(|t| model.topics[t].len() - model.polled[t]).sum();
-    assert_eq!(consumer.lag().unwrap(), ahead as u64);
+    let left: usize = (0..2).map(|t| model.topics[t].len() - model.polled[t]).sum();
+    assert_eq!(ahead(consumer), left as u64);
 }
 
 /// Runs `actions` on a log and on the model, and compares them.
 fn check_matches(actions: Vec<Action>, backing: &dyn Backing) {
     let mut model = Model::default();
     let mut log = backing.open();
-    let mut consumer = log.subscribe("group", &INPUTS).unwrap();
+    let mut consumer = join(&*log, "group", &INPUTS);
     for action in actions {
         match action {
             Action::Append(records) => {
                 log.append(records.clone()).unwrap();
                 model.append(records);
             }
-            Action::Poll(max) => poll(&mut *consumer, max, &mut model),
+            Action::Poll(max) => check_poll(&mut *consumer, max, &mut model),
             Action::Commit(outputs) => {
                 consumer.commit(outputs.clone()).unwrap();
                 model.append(outputs);
@@ -101,7 +103,7 @@ fn check_matches(actions: Vec<Action>, backing: &dyn Backing) {
             Action::Crash => {
                 drop(consumer);
                 log = backing.open();
-                consumer = log.subscribe("group", &INPUTS).unwrap();
+                consumer = join(&*log, "group", &INPUTS);
                 model.polled = model.committed;
             }
         }

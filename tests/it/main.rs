@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod agent;
+mod broker;
 mod cli;
 mod config;
 mod decode;
@@ -12,6 +13,7 @@ mod http;
 mod killed;
 mod log_conformance;
 mod log_embedded;
+mod log_kafka;
 mod log_killed;
 mod log_model;
 mod model_down;

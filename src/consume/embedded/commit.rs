@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::GroupLock;
 use super::store::Store;
-use super::{Consumer, LogError, NewRecord, Record, Topic};
+use super::{Consumer, LogError, NewRecord, Partition, Place, Polled, Progress, Record, Topic};
 
 /// The live member of a group.
 pub(super) struct Member {
@@ -14,14 +14,22 @@ pub(super) struct Member {
     topics: Vec<Position>,
     /// The topic to read first, moved on with every poll so that a busy one starves no other.
     turn: usize,
+    /// Whether it has been told what it has, which is everything.
+    told: bool,
     _lock: GroupLock,
 }
 
 /// How far a member has read in one topic.
 struct Position {
     topic: Topic,
-    next: u64,
+    progress: Progress,
     epoch: i64,
+}
+
+impl Position {
+    fn partition(&self) -> Partition {
+        Partition { topic: self.topic, number: 0 }
+    }
 }
 
 impl Member {
@@ -33,26 +41,34 @@ impl Member {
     ) -> Result<Self, LogError> {
         let topics = store.write(|step| {
             let join = |&topic| {
-                let (next, epoch) = step.join(group, topic)?;
-                Ok(Position { topic, next, epoch })
+                let (progress, epoch) = step.join(group, topic)?;
+                Ok(Position { topic, progress, epoch })
             };
             topics.iter().map(join).collect::<Result<Vec<_>, LogError>>()
         })?;
-        Ok(Self { store, group: group.to_owned(), topics, turn: 0, _lock: lock })
+        Ok(Self { store, group: group.to_owned(), topics, turn: 0, told: false, _lock: lock })
+    }
+
+    fn step(&self, outputs: &[NewRecord]) -> Result<(), LogError> {
+        self.store.write(|step| {
+            for position in &self.topics {
+                step.advance(&self.group, position.topic, &position.progress, position.epoch)?;
+            }
+            step.append(outputs)
+        })
     }
 
     fn read_ahead(&mut self, max: usize) -> Result<Vec<Record>, LogError> {
         let mut records = Vec::new();
         let (before, after) = self.topics.split_at_mut(self.turn);
         for position in after.iter_mut().chain(before) {
-            let left = max.saturating_sub(records.len());
+            let progress = &mut position.progress;
+            let left = max.saturating_sub(records.len()).min(progress.room());
             if left == 0 {
-                break;
+                continue;
             }
-            let more = self.store.read(position.topic, position.next, left)?;
-            if let Some(last) = more.last() {
-                position.next = last.offset.saturating_add(1);
-            }
+            let mut more = self.store.read(position.topic, progress.next(), left)?;
+            more.retain(|record| progress.give(record.offset));
             records.extend(more);
         }
         self.turn = (self.turn + 1).checked_rem(self.topics.len()).unwrap_or_default();
@@ -61,28 +77,46 @@ impl Member {
 }
 
 impl Consumer for Member {
-    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, LogError> {
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Polled, LogError> {
+        if !std::mem::replace(&mut self.told, true) {
+            let all = self.topics.iter().map(Position::partition).collect();
+            return Ok(Polled::Assigned(all));
+        }
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let mark = self.store.mark()?;
             let records = self.read_ahead(max)?;
             if !records.is_empty() || !self.store.wait_past(&mark, deadline)? {
-                return Ok(records);
+                return Ok(Polled::Records(records));
             }
         }
     }
 
     fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<(), LogError> {
-        self.store.write(|step| {
-            for position in &self.topics {
-                step.advance(&self.group, position.topic, position.next, position.epoch)?;
-            }
-            step.append(&outputs)
-        })
+        self.topics.iter_mut().for_each(|position| position.progress.finish_all());
+        self.step(&outputs)
     }
 
-    fn lag(&self) -> Result<u64, LogError> {
-        self.topics.iter().map(|position| self.store.count(position.topic, position.next)).sum()
+    fn commit_these(&mut self, done: &[Place], outputs: Vec<NewRecord>) -> Result<(), LogError> {
+        for place in done {
+            let of = |position: &&mut Position| position.partition() == place.partition;
+            if let Some(position) = self.topics.iter_mut().find(of) {
+                position.progress.finish(place.offset);
+            }
+        }
+        self.step(&outputs)
+    }
+
+    fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError> {
+        let ahead = |position: &Position| {
+            let count = self.store.count(position.topic, position.progress.next())?;
+            Ok((position.partition(), count))
+        };
+        self.topics.iter().map(ahead).collect()
+    }
+
+    fn owns(&self, topic: Topic, _key: &str) -> bool {
+        self.topics.iter().any(|position| position.topic == topic)
     }
 }
 
@@ -100,6 +134,14 @@ mod tests {
         Member::join(Arc::clone(store), lock, "group", &[Topic::AgentTraces]).unwrap()
     }
 
+    fn polled(member: &mut Member) -> usize {
+        assert!(matches!(member.poll(10, NOW).unwrap(), Polled::Assigned(_)));
+        match member.poll(10, NOW).unwrap() {
+            Polled::Records(records) => records.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_step_that_does_not_fit_on_the_disk_leaves_nothing() {
         let dir = TempDir::new().unwrap();
@@ -110,13 +152,13 @@ mod tests {
         store.write(|step| Ok(step.sql().pragma_update(None, "max_page_count", 40)?)).unwrap();
 
         let mut consumer = member(&store);
-        assert_eq!(consumer.poll(10, NOW).unwrap().len(), 1);
+        assert_eq!(polled(&mut consumer), 1);
         let outputs = vec![NewRecord::new(Topic::Decisions, "", vec![0; 10_000]); 30];
         let error = consumer.commit(outputs).unwrap_err();
         assert!(error.to_string().contains("the disk is full"), "{error}");
 
         drop(consumer);
         assert_eq!(store.read(Topic::Decisions, 0, 10).unwrap(), []);
-        assert_eq!(member(&store).poll(10, NOW).unwrap().len(), 1, "the input is given again");
+        assert_eq!(polled(&mut member(&store)), 1, "the input is given again");
     }
 }

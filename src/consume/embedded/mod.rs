@@ -7,6 +7,8 @@
 //! Only this folder knows SQLite, and only through [`Log`] and [`Consumer`] does anything else.
 
 mod commit;
+mod follow;
+mod headers;
 mod lock;
 mod problem;
 mod schema;
@@ -14,15 +16,18 @@ mod store;
 mod trim;
 mod watch;
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use self::commit::Member;
+use self::follow::Tail;
 use self::lock::GroupLock;
 use self::store::Store;
-use super::{Consumer, Log, LogError, NewRecord, Record, Topic};
+use super::progress::Progress;
+use super::{
+    Consumer, Follower, Log, LogError, NewRecord, Partition, Place, Polled, Record, Share, Start,
+    Topic,
+};
 use crate::base::{Clock, EventTime};
+use std::path::Path;
+use std::sync::Arc;
 
 /// A log in a directory on a local disk. Other processes may hold the same directory open, to read,
 /// to append and to consume in groups of their own.
@@ -72,17 +77,11 @@ impl Log for EmbeddedLog {
         Ok(Box::new(Member::join(Arc::clone(&self.store), lock, group, topics)?))
     }
 
-    fn read(&self, topic: Topic, offset: u64, max: usize) -> Result<Vec<Record>, LogError> {
-        self.store.read(topic, offset, max)
+    fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, LogError> {
+        Ok(Box::new(Tail::new(Arc::clone(&self.store), topic, start)?))
     }
 
-    fn wait(&self, timeout: Duration) {
-        // A failure ends the wait; whoever waited meets it again when reading.
-        let deadline = Instant::now().checked_add(timeout);
-        let _changed = self.store.mark().and_then(|mark| self.store.wait_past(&mark, deadline));
-    }
-
-    fn table(&self, topic: Topic) -> Result<Vec<Record>, LogError> {
-        self.store.table(topic)
+    fn table(&self, topic: Topic, share: Share<'_>) -> Result<Vec<Record>, LogError> {
+        if share.has(0) { self.store.table(topic) } else { Ok(Vec::new()) }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn cannot_open(dir: &Path, problem: impl Into<String>) -> LogError {
 pub(super) fn cannot_open_because(dir: &Path, error: Error) -> LogError {
     match LogError::from(error) {
         LogError::Store(problem) | LogError::Corrupt(problem) => cannot_open(dir, problem),
-        other @ (LogError::Open { .. } | LogError::Fenced { .. }) => other,
+        other => other,
     }
 }
 

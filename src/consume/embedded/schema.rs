@@ -14,7 +14,23 @@ use super::{EmbeddedLog, LogError};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Rises with every change of the tables that an older program would trip over.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// From the first layout: keys become bytes, and groups remember what is done ahead of their position.
+const UPGRADE: &str = "
+    ALTER TABLE records RENAME TO old_records;
+    DROP INDEX latest;
+    ALTER TABLE groups ADD COLUMN ahead TEXT NOT NULL DEFAULT '';
+    CREATE TABLE records (
+        topic TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL,
+        value BLOB NOT NULL, headers TEXT NOT NULL, compacted INTEGER NOT NULL,
+        PRIMARY KEY (topic, offset)
+    ) STRICT;
+    INSERT INTO records SELECT topic, offset, at, CAST(key AS BLOB), value, headers, compacted
+        FROM old_records;
+    DROP TABLE old_records;
+    CREATE UNIQUE INDEX latest ON records (topic, key) WHERE compacted;
+";
 
 /// `topics` remembers the next offset, since a trimmed topic may hold no record to count on from.
 /// `epoch` rises whenever a group gets a new member: what fences the one before.
@@ -23,14 +39,14 @@ const TABLES: &str = "
         topic TEXT PRIMARY KEY, next INTEGER NOT NULL, last_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE records (
-        topic TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL, key TEXT NOT NULL,
+        topic TEXT NOT NULL, offset INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL,
         value BLOB NOT NULL, headers TEXT NOT NULL, compacted INTEGER NOT NULL,
         PRIMARY KEY (topic, offset)
     ) STRICT;
     CREATE UNIQUE INDEX latest ON records (topic, key) WHERE compacted;
     CREATE TABLE groups (
         name TEXT NOT NULL, topic TEXT NOT NULL, next INTEGER NOT NULL, epoch INTEGER NOT NULL,
-        PRIMARY KEY (name, topic)
+        ahead TEXT NOT NULL DEFAULT '', PRIMARY KEY (name, topic)
     ) STRICT, WITHOUT ROWID;
 ";
 
@@ -79,8 +95,13 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     let step = connection.transaction()?;
-    if version(&step)? == 0 {
-        step.execute_batch(TABLES)?;
+    let tables = match version(&step)? {
+        0 => Some(TABLES),
+        1 => Some(UPGRADE),
+        _ => None,
+    };
+    if let Some(tables) = tables {
+        step.execute_batch(tables)?;
         step.pragma_update(None, "user_version", VERSION)?;
     }
     step.commit()
@@ -95,7 +116,9 @@ fn check_version(connection: &Connection, dir: &Path) -> Result<(), LogError> {
     if found == VERSION {
         return Ok(());
     }
-    let problem = if found > VERSION {
+    let problem = if found == 1 {
+        "an older whetstone wrote it: `whetstone run` brings it up to date".to_owned()
+    } else if found > VERSION {
         format!("a newer whetstone wrote it (format {found}, this one reads {VERSION}): upgrade")
     } else {
         format!("format {found} is not one that whetstone writes: is it another program's file?")

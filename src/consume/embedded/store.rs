@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::watch::Bell;
-use super::{LogError, NewRecord, Record, Topic, schema};
+use super::{LogError, NewRecord, Progress, Record, Topic, headers, schema};
 use crate::base::{Clock, EventTime};
 
 /// One process's handle. Reading has a connection of its own, so that it never waits for an fsync.
@@ -86,7 +86,12 @@ impl Store {
     }
 
     pub(super) fn table(&self, topic: Topic) -> Result<Vec<Record>, LogError> {
-        if topic.compacted() { self.select(topic, 0, i64::MAX) } else { Ok(Vec::new()) }
+        if !topic.compacted() {
+            return Ok(Vec::new());
+        }
+        let mut records = self.select(topic, 0, i64::MAX)?;
+        records.retain(|record| !record.value.is_empty());
+        Ok(records)
     }
 
     fn select(&self, topic: Topic, offset: i64, max: i64) -> Result<Vec<Record>, LogError> {
@@ -101,6 +106,14 @@ impl Store {
             records.push(record(topic, row)?);
         }
         Ok(records)
+    }
+
+    /// The offset that the next record of `topic` will have.
+    pub(super) fn end(&self, topic: Topic) -> Result<u64, LogError> {
+        let reader = lock(&self.reader);
+        let mut select = reader.prepare_cached("SELECT next FROM topics WHERE topic = ?1")?;
+        let next: Option<i64> = select.query_row([topic.name()], |row| row.get(0)).optional()?;
+        from_sql(next.unwrap_or_default(), "end")
     }
 
     /// How many records `topic` holds from `offset` on.
@@ -128,8 +141,7 @@ impl Step<'_> {
 
     fn append_one(&self, record: &NewRecord) -> Result<(), LogError> {
         let (topic, compacted) = (record.topic.name(), record.topic.compacted());
-        let headers = serde_json::to_string(&record.headers)
-            .map_err(|error| LogError::Store(error.to_string()))?;
+        let headers = headers::write(&record.headers)?;
         let (offset, at): (i64, i64) = self
             .sql()
             .prepare_cached(
@@ -153,32 +165,47 @@ impl Step<'_> {
 
     /// Where `group` goes on in `topic`, taking it over from whoever was there before: the position
     /// and the epoch to commit with.
-    pub(super) fn join(&self, group: &str, topic: Topic) -> Result<(u64, i64), LogError> {
-        let (next, epoch) = self
+    pub(super) fn join(&self, group: &str, topic: Topic) -> Result<(Progress, i64), LogError> {
+        let (next, epoch, ahead): (i64, i64, String) = self
             .sql()
             .prepare_cached(
-                "INSERT INTO groups VALUES (?1, ?2, 0, 1) ON CONFLICT DO UPDATE
-                 SET epoch = epoch + 1 RETURNING next, epoch",
+                "INSERT INTO groups VALUES (?1, ?2, 0, 1, '') ON CONFLICT DO UPDATE
+                 SET epoch = epoch + 1 RETURNING next, epoch, ahead",
             )?
-            .query_one(params![group, topic.name()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok((from_sql(next, "position")?, epoch))
+            .query_one(params![group, topic.name()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let progress =
+            Progress::resume(from_sql(next, "position")?, &ahead).map_err(LogError::Corrupt)?;
+        Ok((progress, epoch))
     }
 
-    /// Moves `group` to `next`, if nobody has taken it over since `epoch`.
+    /// Moves `group` to where `progress` is, if nobody has taken it over since `epoch`.
     pub(super) fn advance(
         &self,
         group: &str,
         topic: Topic,
-        next: u64,
+        progress: &Progress,
         epoch: i64,
     ) -> Result<(), LogError> {
         let moved = self
             .sql()
             .prepare_cached(
-                "UPDATE groups SET next = ?3 WHERE name = ?1 AND topic = ?2 AND epoch = ?4",
+                "UPDATE groups SET next = ?3, ahead = ?5
+                 WHERE name = ?1 AND topic = ?2 AND epoch = ?4",
             )?
-            .execute(params![group, topic.name(), to_sql(next), epoch])?;
-        if moved == 1 { Ok(()) } else { Err(LogError::Fenced { group: group.to_owned() }) }
+            .execute(params![
+                group,
+                topic.name(),
+                to_sql(progress.base()),
+                epoch,
+                progress.ahead()
+            ])?;
+        if moved == 1 {
+            Ok(())
+        } else {
+            Err(LogError::Fenced { group: group.to_owned(), advice: String::new() })
+        }
     }
 }
 
@@ -186,12 +213,12 @@ fn record(topic: Topic, row: &Row<'_>) -> Result<Record, LogError> {
     let headers: String = row.get(4)?;
     Ok(Record {
         topic,
+        partition: 0,
         offset: from_sql(row.get(0)?, "offset")?,
         at: EventTime::from_millis(row.get(1)?),
         key: row.get(2)?,
         value: row.get(3)?,
-        headers: serde_json::from_str(&headers)
-            .map_err(|error| LogError::Corrupt(format!("headers {headers:?}: {error}")))?,
+        headers: headers::read(&headers)?,
     })
 }
 

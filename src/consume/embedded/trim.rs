@@ -12,7 +12,7 @@ const BATCH: u64 = 1_000;
 /// Deletes what [`super::EmbeddedLog::trim`] says, and counts it.
 pub(super) fn trim(store: &Store, older_than: EventTime) -> Result<u64, LogError> {
     let mut trimmed = 0;
-    for topic in Topic::ALL.into_iter().filter(|topic| !topic.compacted()) {
+    for topic in Topic::ALL {
         loop {
             let batch = trim_batch(store, topic, older_than)?;
             trimmed += batch;
@@ -26,7 +26,11 @@ pub(super) fn trim(store: &Store, older_than: EventTime) -> Result<u64, LogError
 
 fn trim_batch(store: &Store, topic: Topic, older_than: EventTime) -> Result<u64, LogError> {
     // `at` never falls within a topic, so the first record that is too young ends the search.
-    let delete = if matches!(topic, Topic::Decisions | Topic::DeadLetters) {
+    let delete = if topic.compacted() {
+        // Tombstones: whoever was to learn that a key is gone had time to.
+        "DELETE FROM records WHERE topic = ?1 AND at < ?2 AND offset IN
+            (SELECT offset FROM records WHERE topic = ?1 AND at < ?2 AND value = x'' LIMIT ?3)"
+    } else if matches!(topic, Topic::Decisions | Topic::DeadLetters) {
         "DELETE FROM records WHERE topic = ?1 AND at < ?2 AND offset IN
             (SELECT offset FROM records WHERE topic = ?1 ORDER BY offset LIMIT ?3)"
     } else {
