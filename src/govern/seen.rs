@@ -17,7 +17,7 @@ impl Seen {
 
     /// Notes `trace_id`; false if it was noted before.
     pub(super) fn insert(&mut self, trace_id: &str) -> bool {
-        let hash = Digest::of(trace_id.as_bytes()).as_u64();
+        let hash = Digest::hash64(trace_id.as_bytes());
         if self.0.contains(&hash) {
             return false;
         }
