@@ -9,6 +9,7 @@ use super::codec::CodecError;
 use crate::base::{Clock, Metrics};
 use crate::config::Config;
 use crate::consume::{Consumer, Log, LogError, NewRecord, Record, Topic};
+use crate::govern::AssembleError;
 use crate::publish::PublishError;
 
 /// How long a role waits for records before it looks whether it should end.
@@ -36,6 +37,17 @@ pub enum RoleError {
     /// The config repo failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// What is stored of an agent makes no agent.
+    #[error(
+        "the state of {agent} does not fit together: {problem}; restore agent-state from a backup, \
+         or delete all of the agent's keys there to start it anew"
+    )]
+    State {
+        /// The agent.
+        agent: String,
+        /// What does not fit.
+        problem: AssembleError,
+    },
     /// An agent's state refers to versions that `prompt-versions` does not hold.
     #[error(
         "the state of {agent} refers to {versions}, which prompt-versions does not hold: \
