@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::codec;
 use super::restore::restore;
-use super::role::{Context, RoleError};
+use super::role::{Context, Member, RoleError};
 use crate::base::{AgentName, Metrics};
 use crate::consume::{NewRecord, Partition, Polled, Record, Share, Topic};
 use crate::govern::{Agent, Effect, Event, Tally};
@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError
         match polled {
             Polled::Assigned(partitions) => {
                 ready.store(false, Ordering::SeqCst);
-                take_over(&mut owned, &partitions, context)?;
+                take_over(&mut owned, &partitions, &consumer, context)?;
                 ready.store(true, Ordering::SeqCst);
             }
             Polled::Revoked(partitions) => {
@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError
 fn take_over(
     owned: &mut Owned,
     partitions: &[Partition],
+    consumer: &Member,
     context: &Context,
 ) -> Result<(), RoleError> {
     let started = Instant::now();
@@ -61,6 +62,12 @@ fn take_over(
     }
     let restored = restore(context.log.as_ref(), Share::Of(&numbers))?;
     let agents: usize = restored.values().map(BTreeMap::len).sum();
+    for (number, agents) in &restored {
+        let astray = agents.keys().find(|name| !consumer.owns(Topic::AgentEvents, name.as_str()));
+        if let Some(agent) = astray {
+            return Err(RoleError::Astray { agent: agent.to_string(), partition: *number });
+        }
+    }
     owned.extend(restored);
     let seconds = started.elapsed().as_secs_f64();
     context.metrics.restore.observe(seconds);
@@ -68,7 +75,7 @@ fn take_over(
     Ok(())
 }
 
-/// A batch of events in; effects and changed states out.
+/// A batch of events in; effects and what changed of the states out.
 fn step(
     owned: &mut Owned,
     records: &[Record],
@@ -95,8 +102,9 @@ fn step(
         changed.insert((record.partition, event.agent));
     }
     for (partition, name) in &changed {
-        let agents = owned.get(partition);
-        outputs.extend(agents.and_then(|agents| agents.get(name)).map(codec::state));
+        let agents = owned.get_mut(partition);
+        let Some(agent) = agents.and_then(|agents| agents.get_mut(name)) else { continue };
+        outputs.extend(agent.take_changes().iter().map(|change| codec::change(name, change)));
     }
     Ok(outputs)
 }

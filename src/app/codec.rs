@@ -4,22 +4,45 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::AgentName;
-use crate::consume::{NewRecord, Record, Topic};
-use crate::govern::{Agent, Effect, Event};
+use crate::consume::{NewRecord, Place, Record, Topic};
+use crate::govern::{Change, Effect, Event, PieceBody, Pieces, UnknownPiece};
 
-/// The first byte of every stored agent state. A later layout gets another one.
-const STATE_FORMAT: u8 = 1;
+/// The first byte of every stored piece of state. A later layout gets another one.
+const STATE_FORMAT: u8 = 2;
+/// An agent's whole state in one record.
+const UNRELEASED_FORMAT: u8 = 1;
 
 /// Why a record of ours cannot be read back.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{topic}/{partition} offset {offset} does not read back: {problem}; was it written by a newer version?"
-)]
-pub struct CodecError {
-    topic: Topic,
-    partition: i32,
-    offset: u64,
-    problem: String,
+pub enum CodecError {
+    /// It is not what this version writes.
+    #[error(
+        "{topic}/{partition} offset {offset} does not read back: {problem}; was it written by a newer \
+         version?"
+    )]
+    Unreadable {
+        /// Its topic.
+        topic: Topic,
+        /// The partition of it.
+        partition: i32,
+        /// Its place there.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// It is state in a layout that no release wrote.
+    #[error(
+        "{topic}/{partition} offset {offset} was written by a version before the first release, in a layout \
+         that is no longer read: delete the data directory, or the topic, to start anew"
+    )]
+    Unreleased {
+        /// Its topic.
+        topic: Topic,
+        /// The partition of it.
+        partition: i32,
+        /// Its place there.
+        offset: u64,
+    },
 }
 
 /// A JSON record.
@@ -52,26 +75,48 @@ pub(super) fn effect(effect: &Effect) -> NewRecord {
     }
 }
 
+/// What a change of an agent's state writes: a piece, or the empty value that takes its key away.
+pub(super) fn change(agent: &AgentName, change: &Change<'_>) -> NewRecord {
+    let value = match change {
+        Change::Set(body) => packed(body),
+        Change::Gone(..) => Vec::new(),
+    };
+    NewRecord::new(Topic::AgentState, format!("{agent}{}", change.piece()), value)
+}
+
 #[expect(clippy::expect_used, reason = "MessagePack takes whatever serde derives")]
-pub(super) fn state(agent: &Agent) -> NewRecord {
+fn packed(body: &PieceBody<'_>) -> Vec<u8> {
     let mut value = vec![STATE_FORMAT];
-    agent
-        .serialize(&mut rmp_serde::Serializer::new(&mut value).with_struct_map())
+    body.serialize(&mut rmp_serde::Serializer::new(&mut value).with_struct_map())
         .expect("states serialize");
-    NewRecord::new(Topic::AgentState, agent.name().as_str(), value)
+    value
 }
 
-pub(super) fn from_state(record: &Record) -> Result<Agent, CodecError> {
-    match record.value.split_first() {
-        Some((&STATE_FORMAT, packed)) => {
-            rmp_serde::from_slice(packed).map_err(|problem| unreadable(record, &problem))
+/// Reads a piece that `agent` is to be assembled from.
+pub(super) fn piece(
+    agent: &AgentName,
+    record: &Record,
+    pieces: &mut Pieces,
+) -> Result<(), CodecError> {
+    let packed = match record.value.split_first() {
+        Some((&STATE_FORMAT, packed)) => packed,
+        Some((&UNRELEASED_FORMAT, _)) => {
+            let Place { partition, offset } = record.place();
+            let (topic, partition) = (partition.topic, partition.number);
+            return Err(CodecError::Unreleased { topic, partition, offset });
         }
-        Some((format, _)) => Err(unreadable(record, &format!("state format {format}"))),
-        None => Err(unreadable(record, &"no state")),
-    }
+        Some((format, _)) => return Err(unreadable(record, &format!("state format {format}"))),
+        None => return Err(unreadable(record, &"no state")),
+    };
+    let key = record.key_text();
+    let suffix = key.strip_prefix(agent.as_str()).unwrap_or_default();
+    let piece = suffix.parse().map_err(|problem: UnknownPiece| unreadable(record, &problem))?;
+    pieces
+        .read(piece, &mut rmp_serde::Deserializer::from_read_ref(packed))
+        .map_err(|problem| unreadable(record, &problem))
 }
 
-/// The agent of a key `agent` or `agent/version`.
+/// The agent of a key, which starts with its name, e.g. `agent` or `agent/version`.
 pub(super) fn agent_of(record: &Record) -> Result<AgentName, CodecError> {
     let key = record.key_text();
     let name = key.split('/').next().unwrap_or_default();
@@ -79,7 +124,70 @@ pub(super) fn agent_of(record: &Record) -> Result<AgentName, CodecError> {
 }
 
 fn unreadable(record: &Record, problem: &dyn std::fmt::Display) -> CodecError {
-    let Record { topic, partition, offset, .. } = record;
-    let problem = problem.to_string();
-    CodecError { topic: *topic, partition: *partition, offset: *offset, problem }
+    let Place { partition, offset } = record.place();
+    let (topic, partition, problem) = (partition.topic, partition.number, problem.to_string());
+    CodecError::Unreadable { topic, partition, offset, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{EventTime, VersionNumber};
+    use crate::govern::Agent;
+
+    fn triage() -> AgentName {
+        "triage".parse().unwrap()
+    }
+
+    fn record(new: NewRecord) -> Record {
+        let NewRecord { topic, key, value, headers } = new;
+        Record {
+            topic,
+            partition: 0,
+            offset: 7,
+            at: EventTime::from_millis(0),
+            key,
+            value,
+            headers,
+        }
+    }
+
+    fn read(key: &str, value: &[u8]) -> Result<Agent, String> {
+        let record = record(NewRecord::new(Topic::AgentState, key, value));
+        let mut pieces = Pieces::default();
+        piece(&triage(), &record, &mut pieces).map_err(|problem| problem.to_string())?;
+        Ok(Agent::assemble(triage(), pieces).unwrap())
+    }
+
+    #[test]
+    fn a_piece_reads_back_from_its_record() {
+        let mut agent = Agent::new(triage());
+        let head = agent.take_changes().iter().map(|c| change(&triage(), c)).next().unwrap();
+        assert_eq!((head.key.as_slice(), head.value.first()), (&b"triage"[..], Some(&2)));
+        assert_eq!(read("triage", &head.value), Ok(agent));
+    }
+
+    #[test]
+    fn a_pane_that_is_gone_is_an_empty_record() {
+        let gone = change(&triage(), &Change::Gone(VersionNumber(2), 3_600_000));
+        let expected = NewRecord::new(Topic::AgentState, "triage/pane/v2/3600000", []);
+        assert_eq!(gone, expected);
+    }
+
+    #[test]
+    fn state_that_is_not_ours_is_refused_with_what_to_do() {
+        let check = |key: &str, value: &[u8], part: &str| {
+            let problem = read(key, value).unwrap_err();
+            assert!(problem.starts_with("agent-state/0 offset 7 "), "{problem}");
+            assert!(problem.contains(part), "{problem}");
+        };
+        check("triage", &[1, 0x80], "delete the data directory, or the topic");
+        check("triage", &[3, 0x80], "state format 3; was it written by a newer version?");
+        check("triage", &[], "no state");
+        check("triage", &[2], "does not read back");
+        check("triage", &[2, 0x80], "missing field");
+        check("triage/seen/0", &[2, 0xc3], "invalid type");
+        check("triage/thoughts/0", &[2, 0x80], "\"/thoughts/0\" is no piece");
+        check("triage-2", &[2, 0x80], "\"-2\" is no piece");
+    }
 }

@@ -6,7 +6,7 @@ use super::codec;
 use super::role::RoleError;
 use crate::base::AgentName;
 use crate::consume::{Log, Record, Share, Topic};
-use crate::govern::{Agent, Version, VersionRecord};
+use crate::govern::{Agent, Pieces, Version, VersionRecord};
 
 /// The agents of `share`, by partition.
 ///
@@ -35,16 +35,82 @@ pub(super) fn assemble(
         let VersionRecord { version, .. } = codec::from_json(&record)?;
         contents.entry(codec::agent_of(&record)?).or_default().push(version);
     }
-    let mut agents: BTreeMap<i32, BTreeMap<AgentName, Agent>> = BTreeMap::new();
+    let mut stored: BTreeMap<(i32, AgentName), Pieces> = BTreeMap::new();
     for record in states {
-        let agent = codec::from_state(&record)?;
-        let name = agent.name().clone();
+        let name = codec::agent_of(&record)?;
+        let pieces = stored.entry((record.partition, name.clone())).or_default();
+        codec::piece(&name, &record, pieces)?;
+    }
+    let mut agents: BTreeMap<i32, BTreeMap<AgentName, Agent>> = BTreeMap::new();
+    for ((partition, name), pieces) in stored {
+        let agent = Agent::assemble(name.clone(), pieces)
+            .map_err(|problem| RoleError::State { agent: name.to_string(), problem })?;
         let contents = contents.remove(&name).unwrap_or_default();
         let agent = agent.restore(contents).map_err(|missing| {
             let versions: Vec<_> = missing.iter().map(ToString::to_string).collect();
             RoleError::MissingVersions { agent: name.to_string(), versions: versions.join(", ") }
         })?;
-        agents.entry(record.partition).or_default().insert(name, agent);
+        agents.entry(partition).or_default().insert(name, agent);
     }
     Ok(agents)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::{EventTime, ManualClock, VersionNumber};
+    use crate::consume::{EmbeddedLog, NewRecord};
+    use crate::decode::Run;
+    use crate::govern::{Content, Event, EventBody, Policy};
+    use crate::simulate::simulated_agents;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_restart_finds_the_agents_as_they_were_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(EventTime::from_millis(0)));
+        let log = EmbeddedLog::open(dir.path(), clock).unwrap();
+        let (mut agents, content) = (BTreeMap::new(), Content::default());
+        let mut rng = fastrand::Rng::with_seed(1);
+        for hour in 0..60 {
+            let at = EventTime::from_millis(1_700_000_000_000 + hour * HOUR);
+            for (id, simulated) in (0..).zip(simulated_agents()) {
+                let trace = simulated.run(
+                    id * 1000 + hour.unsigned_abs(),
+                    (VersionNumber(1), &content),
+                    at,
+                    &mut rng,
+                );
+                let run = Run { version: None, ..Run::digest(&trace) };
+                let name = run.agent.clone();
+                let agent = agents.entry(name.clone()).or_insert_with(|| Agent::new(name.clone()));
+                let event = Event { agent: name.clone(), at, body: EventBody::Run(run) };
+                agent.apply(&event, &Policy::default());
+                let changes = agent.take_changes();
+                log.append(changes.iter().map(|change| codec::change(&name, change)).collect())
+                    .unwrap();
+            }
+            if hour % 20 == 19 {
+                let restored = restore(&log, Share::All).unwrap().remove(&0).unwrap();
+                assert_eq!(restored, agents, "after {hour} hours, panes have expired");
+            }
+        }
+        assert!(agents.len() > 1);
+    }
+
+    #[test]
+    fn an_agent_that_lost_its_head_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(EventTime::from_millis(0)));
+        let log = EmbeddedLog::open(dir.path(), clock).unwrap();
+        log.append(vec![NewRecord::new(Topic::AgentState, "triage/seen/0", [2, 0x90])]).unwrap();
+        let problem = restore(&log, Share::All).unwrap_err().to_string();
+        assert!(
+            problem.starts_with("the state of triage does not fit together: its head"),
+            "{problem}"
+        );
+    }
 }

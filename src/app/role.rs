@@ -9,6 +9,7 @@ use super::codec::CodecError;
 use crate::base::{Clock, Metrics};
 use crate::config::Config;
 use crate::consume::{Consumer, Log, LogError, NewRecord, Place, Polled, Topic};
+use crate::govern::AssembleError;
 use crate::publish::PublishError;
 
 /// How long a role waits for records before it looks whether it should end.
@@ -38,6 +39,17 @@ pub enum RoleError {
     /// The config repo failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// What is stored of an agent makes no agent.
+    #[error(
+        "the state of {agent} does not fit together: {problem}; restore agent-state from a backup, \
+         or delete all of the agent's keys there to start it anew"
+    )]
+    State {
+        /// The agent.
+        agent: String,
+        /// What does not fit.
+        problem: AssembleError,
+    },
     /// An agent's state refers to versions that `prompt-versions` does not hold.
     #[error(
         "the state of {agent} refers to {versions}, which prompt-versions does not hold: \
@@ -48,6 +60,18 @@ pub enum RoleError {
         agent: String,
         /// The versions.
         versions: String,
+    },
+    /// An agent's state is in a partition that its name does not lead to.
+    #[error(
+        "the state of {agent} is in partition {partition} of agent-state, where it does not belong: \
+             was the number of partitions changed? Go back to what it was; it cannot be changed \
+             while there is state"
+    )]
+    Astray {
+        /// The agent.
+        agent: String,
+        /// Where its state is.
+        partition: i32,
     },
     /// A role ended by a panic: a bug.
     #[error("a role panicked ({0}): please report this with the log above")]

@@ -64,11 +64,16 @@ impl Views {
         };
         let mut looks = 0;
         let views = loop {
-            tables.states.read_on()?;
-            tables.versions.read_on()?;
+            let wait = if looks == 0 { Duration::ZERO } else { WAIT };
+            tables.states.read_on(wait)?;
+            tables.versions.read_on(wait)?;
             match assemble(tables.states.records(), tables.versions.records()) {
-                // Two followers: the state may be here before the version it speaks of.
-                Err(RoleError::MissingVersions { .. }) if looks < LOOKS => looks += 1,
+                // Followers may stop in the middle of a step, which is whole a moment later.
+                Err(RoleError::MissingVersions { .. } | RoleError::State { .. })
+                    if looks < LOOKS =>
+                {
+                    looks += 1;
+                }
                 agents => {
                     let agents = agents?;
                     break sorted(agents.values().flat_map(std::collections::BTreeMap::values));
@@ -85,13 +90,14 @@ impl Table {
         Ok(Self { follower: log.follow(topic, Start::Earliest)?, latest: HashMap::new() })
     }
 
-    /// Reads all there is now.
-    fn read_on(&mut self) -> Result<(), LogError> {
+    /// Reads all there is now, and what comes within `wait`.
+    fn read_on(&mut self, wait: Duration) -> Result<(), LogError> {
         let begun = Instant::now();
         loop {
-            let wait = if self.follower.caught_up() { Duration::ZERO } else { WAIT };
+            let wait = if self.follower.caught_up() { wait } else { WAIT };
             let records = self.follower.poll(BATCH, wait)?;
-            if records.is_empty() && (wait.is_zero() || begun.elapsed() > FIRST) {
+            let done = self.follower.caught_up() || begun.elapsed() > FIRST;
+            if records.is_empty() && done {
                 return Ok(());
             }
             for record in records {

@@ -32,14 +32,29 @@ impl Digest {
         self.0.get(..12).unwrap_or(&self.0)
     }
 
-    /// The first 64 bits as a number: a seedless, portable hash for sampling and de-duplication.
-    pub fn as_u64(&self) -> u64 {
-        self.0.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
+    /// The first 64 bits of the digest of `bytes`, as a number: a seedless, portable hash for
+    /// sampling and de-duplication.
+    pub fn hash64(bytes: &[u8]) -> u64 {
+        Sha256::digest(bytes).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_start_of_the_digest() {
+        for text in ["", "a", "trace-1"] {
+            let start = format!("{:016x}", Digest::hash64(text.as_bytes()));
+            assert!(Digest::of(text.as_bytes()).as_str().starts_with(&start), "{text} {start}");
+        }
+        assert_eq!(Digest::hash64(b""), 0xe3b0_c442_98fc_1c14, "stored hashes stay what they are");
     }
 }

@@ -1,4 +1,4 @@
-//! Words that every stage shares: names, numbers, event time, digests and the clock.
+//! Words that every stage shares: names, numbers, event time, digests, marks of change and the clock.
 //!
 //! Pure but for [`Clock`], which is the one door to the wall clock. May use no other module.
 
@@ -7,9 +7,11 @@ mod digest;
 mod metrics;
 mod name;
 mod time;
+mod tracked;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use digest::Digest;
 pub use metrics::Metrics;
 pub use name::{AgentName, InvalidAgentName, VersionNumber};
 pub use time::EventTime;
+pub use tracked::Tracked;

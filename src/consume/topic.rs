@@ -11,7 +11,7 @@ pub enum Topic {
     PromptCommands,
     /// Internal: everything that concerns an agent, in one order.
     AgentEvents,
-    /// Internal, compacted by agent: the machines' state.
+    /// Internal, compacted by agent and piece: the machines' state.
     AgentState,
     /// Internal: windows that deserve an optimization.
     OptimizationRequests,

@@ -330,7 +330,7 @@ impl Aggregate {
 
 impl Exemplars {
     fn add(&mut self, run: &Run, reward: Reward, success: bool) {
-        let tie = Digest::of(run.trace_id.as_bytes()).as_u64();
+        let tie = Digest::hash64(run.trace_id.as_bytes());
         let millis = run.end.millis_since(run.start);
         let (list, score) =
             if success { (&mut self.best, reward.total()) } else { (&mut self.worst, millis) };

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod bounded;
+mod panes;
 mod reward;
 mod sketch;
 mod windows;
@@ -13,6 +14,7 @@ pub use aggregate::{
     Aggregate, Counts, Exemplar, Exemplars, Limits, Split, ToolStats, TransitionStats,
 };
 pub use bounded::Bounded;
+pub use panes::ChangedPane;
 pub use reward::{Reward, RewardSpec};
 pub use sketch::Sketch;
 pub use windows::{Folded, WindowKind, WindowSpec, Windows};

@@ -5,10 +5,9 @@
 //! Panes go by the time they start, not by a running number, so that those of an earlier
 //! [`WindowSpec`] age and expire like any other.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::panes::{ChangedPane, Panes};
 use super::{Aggregate, Counts, Limits, RewardSpec};
 use crate::base::{EventTime, VersionNumber};
 use crate::decode::Run;
@@ -49,12 +48,12 @@ pub enum WindowKind {
 /// a long window can hold.
 const MAX_PANES: usize = 256;
 
-/// The panes of one agent.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+/// The panes of one agent. Stored pane by pane, see [`Windows::take_changes`].
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Windows {
     watermark: Option<EventTime>,
-    /// By version, then by start in milliseconds; count windows are numbered instead.
-    panes: BTreeMap<VersionNumber, BTreeMap<i64, Aggregate>>,
+    /// By version and start in milliseconds; count windows are numbered instead.
+    panes: Panes,
 }
 
 /// Where a run went.
@@ -107,6 +106,20 @@ fn start(millis: i64, length: i64) -> i64 {
 }
 
 impl Windows {
+    /// Windows as they were read from where they are stored.
+    pub fn stored(
+        watermark: Option<EventTime>,
+        panes: impl IntoIterator<Item = (VersionNumber, i64, Aggregate)>,
+    ) -> Self {
+        Self { watermark, panes: Panes::stored(panes) }
+    }
+
+    /// The panes that changed or went since this was last asked, or since they were read: at most as
+    /// many as runs came in, and those that expired.
+    pub fn take_changes(&mut self) -> Vec<ChangedPane<'_>> {
+        self.panes.take_changes()
+    }
+
     /// The latest end seen; nothing before the first run.
     pub fn watermark(&self) -> Option<EventTime> {
         self.watermark
@@ -132,21 +145,18 @@ impl Windows {
             None => self.counting_pane(spec, version),
         };
         let (reward, limits, attributed) = add;
-        let aggregate = self.panes.entry(version).or_default().entry(pane).or_default();
-        aggregate.add(run, reward, limits, attributed);
+        self.panes.entry(version, pane).add(run, reward, limits, attributed);
         self.watermark = self.watermark.max(Some(run.end));
         self.expire(spec);
-        self.make_room();
-        let held = self.panes.get(&version).is_some_and(|panes| panes.contains_key(&pane));
-        if held { Folded::Pane } else { Folded::Late }
+        self.panes.make_room(MAX_PANES);
+        if self.panes.contains(version, pane) { Folded::Pane } else { Folded::Late }
     }
 
     fn counting_pane(&self, spec: &WindowSpec, version: VersionNumber) -> i64 {
         let WindowKind::Count { runs } = spec.kind else { return 0 };
-        let last = self.panes.get(&version).and_then(BTreeMap::last_key_value);
-        match last {
+        match self.panes.last(version) {
             Some((pane, aggregate)) if aggregate.counts.known() >= runs => pane.saturating_add(1),
-            Some((pane, _)) => *pane,
+            Some((pane, _)) => pane,
             None => 0,
         }
     }
@@ -155,35 +165,13 @@ impl Windows {
     fn expire(&mut self, spec: &WindowSpec) {
         let watermark = self.watermark.map_or(0, EventTime::as_millis);
         let open = watermark.saturating_sub(spec.allowed_lateness);
-        for panes in self.panes.values_mut() {
-            let oldest = match spec.kind {
-                WindowKind::Tumbling { length } => start(open, length.max(1)),
-                WindowKind::Sliding { length, slide } => {
-                    start(open.saturating_sub(length), slide.max(1))
-                }
-                WindowKind::Count { .. } => {
-                    panes.last_key_value().map_or(0, |(pane, _)| pane.saturating_sub(1))
-                }
-            };
-            *panes = panes.split_off(&oldest);
-        }
-        self.panes.retain(|_, panes| !panes.is_empty());
-    }
-
-    /// Drops the panes whose latest run is the oldest. Their starts would not do: count windows
-    /// number from 0 in each version, and the newest version's would go first.
-    fn make_room(&mut self) {
-        while self.panes() > MAX_PANES {
-            let latest = |pane: &Aggregate| pane.span.map(|(_, last)| last);
-            let all = self.panes.iter().flat_map(|(version, panes)| {
-                panes.iter().map(move |(pane, aggregate)| (latest(aggregate), *version, *pane))
-            });
-            let Some((_, version, pane)) = all.min() else { return };
-            if let Some(panes) = self.panes.get_mut(&version) {
-                panes.remove(&pane);
+        self.panes.expire(|last| match spec.kind {
+            WindowKind::Tumbling { length } => start(open, length.max(1)),
+            WindowKind::Sliding { length, slide } => {
+                start(open.saturating_sub(length), slide.max(1))
             }
-            self.panes.retain(|_, panes| !panes.is_empty());
-        }
+            WindowKind::Count { .. } => last.saturating_sub(1),
+        });
     }
 
     /// Outcomes in the same window as [`Windows::window`]: cheap, to decide whether that is worth
@@ -204,12 +192,12 @@ impl Windows {
 
     /// Everything still held of `version`, merged: for people, not for decisions.
     pub fn held(&self, version: VersionNumber) -> Aggregate {
-        merged(self.panes.get(&version).into_iter().flat_map(BTreeMap::values))
+        merged(self.panes.range(version, i64::MIN..=i64::MAX))
     }
 
     /// How many panes are held.
     pub fn panes(&self) -> usize {
-        self.panes.values().map(BTreeMap::len).sum()
+        self.panes.len()
     }
 
     fn panes_of(
@@ -231,16 +219,11 @@ impl Windows {
                 last.saturating_sub(length).saturating_add(slide).min(last)..=last
             }
             WindowKind::Count { .. } => {
-                let panes = self.panes.get(&version);
-                let last = panes.and_then(BTreeMap::last_key_value).map_or(0, |(pane, _)| *pane);
+                let last = self.panes.last(version).map_or(0, |(pane, _)| pane);
                 last..=last
             }
         };
-        self.panes
-            .get(&version)
-            .into_iter()
-            .flat_map(move |panes| panes.range(range.clone()))
-            .map(|(_, aggregate)| aggregate)
+        self.panes.range(version, range)
     }
 }
 

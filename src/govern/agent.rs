@@ -1,49 +1,25 @@
 //! The state machine of one agent. Windows, versions and requests meet here.
 
-use serde::{Deserialize, Serialize};
-
-use super::ledger::{Draft, Ledger};
+use super::head::{Head, Tally};
+use super::ledger::Draft;
 use super::seen::Seen;
 use super::{
     Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Half, Policy,
     Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord, apply_edits,
     check,
 };
-use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
 use crate::fold::{Aggregate, Folded, Limits, Windows};
 
-/// One agent: everything that is known of it and everything that may be done to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One agent: everything that is known of it and everything that may be done to it. Stored in
+/// pieces, see [`Agent::take_changes`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     pub(super) name: AgentName,
-    pub(super) ledger: Ledger,
+    pub(super) head: Tracked<Head>,
     pub(super) windows: Windows,
-    pub(super) tally: Tally,
-    pub(super) paused: bool,
-    /// The request that waits for its proposal.
-    pub(super) asked: Option<RequestId>,
-    seen: Seen,
-    requests: u64,
-    /// The watermark at the last request.
-    last_request: Option<EventTime>,
-    /// Runs with known outcome under the active version since the last request.
-    fresh: u64,
-}
-
-/// What became of the runs of one agent. Every run is in exactly one of the first four.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// In a window.
-    pub windowed: u64,
-    /// Sent before, and not counted again.
-    pub duplicate: u64,
-    /// After their pane had closed.
-    pub late: u64,
-    /// Naming a version that does not exist.
-    pub unknown_version: u64,
-    /// Of the windowed, those that named no version and were booked by their start.
-    pub attributed: u64,
+    pub(super) seen: Seen,
 }
 
 /// Who orders something, why and when.
@@ -60,21 +36,11 @@ const UNVERSIONED: VersionNumber = VersionNumber(0);
 impl Agent {
     /// An agent of which nothing is known yet.
     pub fn new(name: AgentName) -> Self {
-        Self {
-            name,
-            ledger: Ledger::default(),
-            windows: Windows::default(),
-            tally: Tally::default(),
-            paused: false,
-            asked: None,
-            seen: Seen::default(),
-            requests: 0,
-            last_request: None,
-            fresh: 0,
-        }
+        let (head, windows, seen) = (Tracked::default(), Windows::default(), Seen::default());
+        Self { name, head, windows, seen }
     }
 
-    /// Gives a deserialized agent its versions' contents back, from `prompt-versions`.
+    /// Gives an assembled agent its versions' contents back, from `prompt-versions`.
     ///
     /// # Errors
     /// The numbers of the versions whose content is missing.
@@ -82,8 +48,8 @@ impl Agent {
         mut self,
         versions: impl IntoIterator<Item = Version>,
     ) -> Result<Self, Vec<VersionNumber>> {
-        self.ledger.restore(versions);
-        let missing = self.ledger.missing();
+        self.head.unstored().ledger.restore(versions);
+        let missing = self.head.ledger.missing();
         if missing.is_empty() { Ok(self) } else { Err(missing) }
     }
 
@@ -91,7 +57,7 @@ impl Agent {
     pub fn recalled(name: AgentName, records: impl IntoIterator<Item = VersionRecord>) -> Self {
         let mut agent = Self::new(name);
         for record in records {
-            agent.ledger.recall(record);
+            agent.head.ledger.recall(record);
         }
         agent
     }
@@ -103,7 +69,7 @@ impl Agent {
 
     /// What became of its runs.
     pub fn tally(&self) -> Tally {
-        self.tally
+        self.head.tally
     }
 
     /// Takes one event and returns what must leave. The only way the agent changes.
@@ -117,30 +83,30 @@ impl Agent {
 
     fn on_run(&mut self, run: &Run, policy: &Policy, at: EventTime) -> Vec<Effect> {
         if !self.seen.insert(&run.trace_id) {
-            self.tally.duplicate += 1;
+            self.head.tally.duplicate += 1;
             return Vec::new();
         }
-        let booked = run.version.or_else(|| self.ledger.active_at(run.start));
+        let booked = run.version.or_else(|| self.head.ledger.active_at(run.start));
         let version = booked.unwrap_or(UNVERSIONED);
-        let held = self.ledger.get(version).map(|(version, _)| version.clone());
+        let held = self.head.ledger.get(version).map(|(version, _)| version.clone());
         if held.is_none() && run.version.is_some() {
-            self.tally.unknown_version += 1;
+            self.head.tally.unknown_version += 1;
             return Vec::new();
         }
         let attributed = run.version.is_none() && held.is_some();
         let limits = held.map_or(Limits::default(), |held| policy.limits(&held.content));
         let add = (&policy.reward, limits, attributed);
         if self.windows.fold(&policy.windows, version, run, add) == Folded::Late {
-            self.tally.late += 1;
+            self.head.tally.late += 1;
             return Vec::new();
         }
-        self.tally.windowed += 1;
-        self.tally.attributed += u64::from(attributed);
+        self.head.tally.windowed += 1;
+        self.head.tally.attributed += u64::from(attributed);
         let reward = policy.reward.reward(run);
-        self.ledger.count(version, run.outcome, reward.unwrap_or_default());
+        self.head.ledger.count(version, run.outcome, reward.unwrap_or_default());
 
-        let Some(active) = self.ledger.active() else {
-            let first = self.tally.windowed == 1;
+        let Some(active) = self.head.ledger.active() else {
+            let first = self.head.tally.windowed == 1;
             let missing = "no config files in the repo: runs are counted, nothing is optimized";
             return if first {
                 vec![self.decision("not_in_repo", None, missing, at)]
@@ -151,13 +117,13 @@ impl Agent {
         if active.number != version || reward.is_none() {
             return Vec::new();
         }
-        self.fresh += 1;
+        self.head.fresh += 1;
         let due = self
             .windows
             .watermark()
-            .zip(self.last_request)
+            .zip(self.head.last_request)
             .is_none_or(|(now, last)| now.millis_since(last) >= policy.cooldown);
-        if self.paused || !due || self.fresh < policy.min_traces {
+        if self.head.paused || !due || self.head.fresh < policy.min_traces {
             return Vec::new();
         }
         self.ask(policy, run.end, at).unwrap_or_default()
@@ -170,13 +136,13 @@ impl Agent {
         end: EventTime,
         at: EventTime,
     ) -> Result<Vec<Effect>, String> {
-        let Some(active) = self.ledger.active().cloned() else {
+        let Some(active) = self.head.ledger.active().cloned() else {
             return Err("the agent has no version yet".to_owned());
         };
-        if let Some(open) = &self.asked {
+        if let Some(open) = &self.head.asked {
             return Err(format!("request {open} is not answered yet"));
         }
-        if let Some(candidate) = self.ledger.candidate() {
+        if let Some(candidate) = self.head.ledger.candidate() {
             return Err(format!("candidate {candidate} is not decided yet"));
         }
         let counts = self.windows.counts(&policy.windows, active.number, end);
@@ -189,28 +155,28 @@ impl Agent {
                 counts.unknown
             ));
         }
-        self.requests += 1;
-        let id = RequestId { agent: self.name.clone(), number: self.requests };
-        self.asked = Some(id.clone());
-        self.last_request = self.windows.watermark();
-        self.fresh = 0;
+        self.head.requests += 1;
+        let id = RequestId { agent: self.name.clone(), number: self.head.requests };
+        self.head.asked = Some(id.clone());
+        self.head.last_request = self.windows.watermark();
+        self.head.fresh = 0;
         Ok(vec![Effect::Request(Box::new(Request {
             id,
             parent: active.number,
             content: active.content.clone(),
             window: self.windows.window(&policy.windows, active.number, end),
             policy: policy.clone(),
-            history: self.ledger.history(),
+            history: self.head.ledger.history(),
             at,
         }))])
     }
 
     fn on_proposal(&mut self, proposal: &Proposal, policy: &Policy, at: EventTime) -> Vec<Effect> {
-        if self.asked.as_ref() != Some(&proposal.request) {
+        if self.head.asked.as_ref() != Some(&proposal.request) {
             let why = format!("{} is not open: answered before, or never asked", proposal.request);
             return vec![self.decision("proposal_refused", None, why, at)];
         }
-        self.asked = None;
+        self.head.asked = None;
         match self.draft(proposal, policy) {
             Ok(draft) => self.introduce(draft, policy.rollout, at),
             Err((decision, why)) => vec![self.decision(decision, None, why, at)],
@@ -220,12 +186,12 @@ impl Agent {
     /// The version that `proposal` asks for, or the decision not to make it and why.
     fn draft(&self, proposal: &Proposal, policy: &Policy) -> Result<Draft, (&'static str, String)> {
         let refused = |why: String| ("proposal_refused", why);
-        let parent = self.ledger.active().filter(|active| active.number == proposal.parent);
+        let parent = self.head.ledger.active().filter(|active| active.number == proposal.parent);
         let Some(parent) = parent else {
             let why = format!("made from {}, which is no longer active", proposal.parent);
             return Err(refused(why));
         };
-        if self.paused {
+        if self.head.paused {
             return Err(refused("the agent is paused".to_owned()));
         }
         let proposed: Vec<_> =
@@ -236,7 +202,7 @@ impl Agent {
         let edits = proposed.iter().map(|proposed| &proposed.edit);
         let content = apply_edits(&parent.content, &policy.guidance_key, edits)
             .map_err(|problem| refused(problem.to_string()))?;
-        let tried = self.ledger.tried();
+        let tried = self.head.ledger.tried();
         check(&parent.content, &content, &policy.guard, &policy.guidance_key, &tried).map_err(
             |violations| {
                 let texts: Vec<_> = violations.iter().map(ToString::to_string).collect();
@@ -258,7 +224,7 @@ impl Agent {
     /// Takes a machine-made version in, as the rollout says.
     fn introduce(&mut self, draft: Draft, rollout: Rollout, at: EventTime) -> Vec<Effect> {
         let why = draft.evidence.clone();
-        let number = self.ledger.add(&self.name, draft, at);
+        let number = self.head.ledger.add(&self.name, draft, at);
         match rollout {
             Rollout::Immediate => {
                 let mut effects = self.activate(number, State::Superseded, at);
@@ -266,8 +232,8 @@ impl Agent {
                 effects
             }
             Rollout::Manual => {
-                let mut effects = self.ledger.set(number, State::Candidate, at);
-                effects.extend(self.ledger.update(at));
+                let mut effects = self.head.ledger.set(number, State::Candidate, at);
+                effects.extend(self.head.ledger.update(at));
                 let why = format!("{why}; waits for approval");
                 effects.push(self.decision("candidate", Some(number), why, at));
                 effects
@@ -278,13 +244,15 @@ impl Agent {
     /// Makes `number` active and rejects the candidates that were made from another version.
     fn activate(&mut self, number: VersionNumber, old: State, at: EventTime) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for stale in self.ledger.candidates().into_iter().filter(|waiting| *waiting != number) {
+        let waiting = self.head.ledger.candidates().into_iter();
+        for stale in waiting.filter(|waiting| *waiting != number) {
             let reason = format!("its baseline changed: {number} became active");
-            effects.extend(self.ledger.set(stale, State::Rejected { reason: reason.clone() }, at));
+            let state = State::Rejected { reason: reason.clone() };
+            effects.extend(self.head.ledger.set(stale, state, at));
             effects.push(self.decision("rejected", Some(stale), reason, at));
         }
-        effects.extend(self.ledger.activate(number, old, at));
-        self.fresh = 0;
+        effects.extend(self.head.ledger.activate(number, old, at));
+        self.head.fresh = 0;
         effects
     }
 
@@ -299,8 +267,8 @@ impl Agent {
                 Some(half) => self.roll_back_half(*to, *half, order(reason)),
             },
             CommandKind::Pause | CommandKind::Resume => {
-                self.paused = command.kind == CommandKind::Pause;
-                let name = if self.paused { "paused" } else { "resumed" };
+                self.head.paused = command.kind == CommandKind::Pause;
+                let name = if self.head.paused { "paused" } else { "resumed" };
                 Ok(vec![self.decision(name, None, format!("by {by}"), at)])
             }
             CommandKind::Optimize => {
@@ -313,22 +281,22 @@ impl Agent {
     }
 
     fn recall(&mut self, records: &[VersionRecord], at: EventTime) -> Result<Vec<Effect>, String> {
-        if self.ledger.iter().next().is_some() {
+        if self.head.ledger.iter().next().is_some() {
             return Err("the log remembers the agent's versions itself".to_owned());
         }
         for record in records {
-            self.ledger.recall(record.clone());
+            self.head.ledger.recall(record.clone());
         }
         let mut effects: Vec<_> =
             records.iter().map(|record| Effect::Version(Box::new(record.clone()))).collect();
-        effects.extend(self.ledger.update(at));
+        effects.extend(self.head.ledger.update(at));
         let why = format!("{} versions from the config repo", records.len());
         effects.push(self.decision("recalled", None, why, at));
         Ok(effects)
     }
 
     fn waiting(&self, number: VersionNumber) -> Result<(), String> {
-        match self.ledger.get(number) {
+        match self.head.ledger.get(number) {
             Some((_, entry)) if entry.state == State::Candidate => Ok(()),
             Some((_, entry)) => Err(format!("{number} is {}, not a candidate", entry.state.name())),
             None => Err(format!("there is no {number}")),
@@ -347,18 +315,19 @@ impl Agent {
         let Order { by, reason, at } = order;
         self.waiting(number)?;
         let reason = format!("by {by}: {reason}");
-        let mut effects = self.ledger.set(number, State::Rejected { reason: reason.clone() }, at);
-        effects.extend(self.ledger.update(at));
+        let mut effects =
+            self.head.ledger.set(number, State::Rejected { reason: reason.clone() }, at);
+        effects.extend(self.head.ledger.update(at));
         effects.push(self.decision("rejected", Some(number), reason, at));
         Ok(effects)
     }
 
     /// The version to go back to: `to`, or the one active before. It must have been active once.
     fn earlier(&self, to: Option<VersionNumber>) -> Result<std::sync::Arc<Version>, String> {
-        let Some(number) = to.or_else(|| self.ledger.previous()) else {
+        let Some(number) = to.or_else(|| self.head.ledger.previous()) else {
             return Err("there is no earlier version to go back to".to_owned());
         };
-        match self.ledger.get(number) {
+        match self.head.ledger.get(number) {
             Some((version, entry)) => match entry.state {
                 State::Superseded | State::RolledBack { .. } => Ok(version.clone()),
                 State::Active => Err(format!("{number} is active already")),
@@ -391,7 +360,7 @@ impl Agent {
     ) -> Result<Vec<Effect>, String> {
         let Order { by, reason, at } = order;
         let target = self.earlier(to)?;
-        let Some(active) = self.ledger.active().cloned() else {
+        let Some(active) = self.head.ledger.active().cloned() else {
             return Err("the agent has no version yet".to_owned());
         };
         let mut content = active.content.clone();
@@ -416,7 +385,7 @@ impl Agent {
             reasons: vec![Reason { change, why: reason.to_owned() }],
             evidence: String::new(),
         };
-        let number = self.ledger.add(&self.name, draft, at);
+        let number = self.head.ledger.add(&self.name, draft, at);
         let reason = format!("{name} alone, by {by}: {reason}");
         let mut effects = self.activate(number, State::RolledBack { reason: reason.clone() }, at);
         effects.push(self.decision("rolled_back", Some(number), reason, at));
@@ -424,7 +393,7 @@ impl Agent {
     }
 
     fn adopt(&mut self, content: &Content, source: &str, by: &str, at: EventTime) -> Vec<Effect> {
-        let active = self.ledger.active().cloned();
+        let active = self.head.ledger.active().cloned();
         if active.as_ref().is_some_and(|active| active.content == *content) {
             return Vec::new();
         }
@@ -436,7 +405,7 @@ impl Agent {
             reasons: vec![Reason { change: change.to_owned(), why: source.to_owned() }],
             evidence: String::new(),
         };
-        let number = self.ledger.add(&self.name, draft, at);
+        let number = self.head.ledger.add(&self.name, draft, at);
         let mut effects = self.activate(number, State::Superseded, at);
         effects.push(self.decision("adopted", Some(number), format!("{change}: {source}"), at));
         effects

@@ -1,30 +1,160 @@
 //! Which trace ids came by lately, so that a trace sent twice is counted once.
+//!
+//! A ring, cut into segments that are stored one by one: one more id rewrites one of them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use crate::base::{Digest, Tracked};
 
-use crate::base::Digest;
+/// The last [`Seen::CAPACITY`] trace ids of one agent, as 64-bit hashes (32 KB when full, next to
+/// nothing before). A trace that is sent again after that many others counts again. Two ids that
+/// share a hash are taken for one: at 4096 held, that loses one trace in about 4·10^15.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Seen {
+    /// How many ids were ever noted: says where in the ring the next one goes.
+    noted: u64,
+    /// All but the last are full.
+    segments: Vec<Tracked<Vec<u64>>>,
+}
 
-/// The last [`Seen::CAPACITY`] trace ids of one agent, as 64-bit hashes (32 KB when full). A trace
-/// that is sent again after that many others counts again. Two ids that share a hash are taken for
-/// one: at 4096 held, that loses one trace in about 4·10^15.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Seen(VecDeque<u64>);
+/// A stored segment that is not as long as the count of noted ids makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub(super) segment: u8,
+    pub(super) held: usize,
+    pub(super) expected: usize,
+}
 
 impl Seen {
-    const CAPACITY: usize = 4096;
+    const SEGMENTS: u8 = 16;
+    const SEGMENT: usize = 256;
+    const CAPACITY: usize = Self::SEGMENTS as usize * Self::SEGMENT;
+
+    /// Puts the ring together again.
+    pub(super) fn stored(noted: u64, segments: BTreeMap<u8, Vec<u64>>) -> Result<Self, Misfit> {
+        let lengths = (0..=u8::MAX).map(|segment| (segment, Self::length(noted, segment)));
+        let mut rest = segments;
+        let mut segments = Vec::new();
+        for (segment, expected) in lengths {
+            let ids = rest.remove(&segment).unwrap_or_default();
+            if ids.len() != expected {
+                return Err(Misfit { segment, held: ids.len(), expected });
+            }
+            if expected > 0 {
+                segments.push(Tracked::stored(ids));
+            }
+        }
+        Ok(Self { noted, segments })
+    }
+
+    /// How many ids a segment holds once `noted` were noted.
+    fn length(noted: u64, segment: u8) -> usize {
+        if segment >= Self::SEGMENTS {
+            return 0;
+        }
+        let filled = usize::try_from(noted).unwrap_or(usize::MAX);
+        filled.saturating_sub(usize::from(segment) * Self::SEGMENT).min(Self::SEGMENT)
+    }
+
+    pub(super) fn noted(&self) -> u64 {
+        self.noted
+    }
 
     /// Notes `trace_id`; false if it was noted before.
     pub(super) fn insert(&mut self, trace_id: &str) -> bool {
-        let hash = Digest::of(trace_id.as_bytes()).as_u64();
-        if self.0.contains(&hash) {
+        let hash = Digest::hash64(trace_id.as_bytes());
+        // Less than half a microsecond when full; an index would take more memory than the ring.
+        if self.segments.iter().any(|ids| ids.contains(&hash)) {
             return false;
         }
-        if self.0.len() == Self::CAPACITY {
-            self.0.pop_front();
+        let slot = usize::try_from(self.noted % Self::CAPACITY as u64).unwrap_or_default();
+        let (segment, place) = (slot / Self::SEGMENT, slot % Self::SEGMENT);
+        if segment == self.segments.len() {
+            self.segments.push(Tracked::default());
         }
-        self.0.push_back(hash);
+        if let Some(ids) = self.segments.get_mut(segment) {
+            match ids.get_mut(place) {
+                Some(oldest) => *oldest = hash,
+                None => ids.push(hash),
+            }
+        }
+        self.noted += 1;
         true
+    }
+
+    /// The segments that changed since this was last asked, or since they were read.
+    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = (u8, &[u64])> {
+        let segments = (0..).zip(&mut self.segments);
+        segments.filter_map(|(segment, ids)| Some((segment, ids.take_change()?.as_slice())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    fn taken(seen: &mut Seen) -> BTreeMap<u8, Vec<u64>> {
+        seen.take_changes().map(|(segment, ids)| (segment, ids.to_vec())).collect()
+    }
+
+    #[test]
+    fn the_last_4096_ids_are_known_and_no_other() {
+        let (mut seen, mut last) = (Seen::default(), VecDeque::new());
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..40_000 {
+            let id = rng.u32(0..6_000);
+            let new = !last.contains(&id);
+            assert_eq!(seen.insert(&id.to_string()), new, "{id}");
+            if new {
+                last.push_back(id);
+            }
+            if last.len() > 4096 {
+                last.pop_front();
+            }
+        }
+        assert!(seen.noted() > 3 * 4096, "the ring went round");
+    }
+
+    #[test]
+    fn one_more_id_changes_one_segment() {
+        let mut seen = Seen::default();
+        for id in 0..10_000u64 {
+            assert!(seen.insert(&id.to_string()));
+            let changed: Vec<_> = taken(&mut seen).into_keys().collect();
+            assert_eq!(changed, [u8::try_from(id % 4096 / 256).unwrap()]);
+            assert!(!seen.insert(&id.to_string()));
+            assert_eq!(taken(&mut seen), BTreeMap::new());
+        }
+    }
+
+    #[test]
+    fn a_ring_is_put_together_again_at_any_length() {
+        let (mut seen, mut table) = (Seen::default(), BTreeMap::new());
+        for id in 0..10_000u32 {
+            seen.insert(&id.to_string());
+            if id % 97 == 0 || (4090..4100).contains(&id) {
+                table.extend(taken(&mut seen));
+                let mut again = Seen::stored(seen.noted(), table.clone()).unwrap();
+                assert_eq!(again, seen);
+                assert_eq!(taken(&mut again), BTreeMap::new());
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_that_does_not_fit_is_named() {
+        let check = |noted, segments: &[(u8, usize)], segment, held, expected| {
+            let ids = |length: &(u8, usize)| (length.0, vec![0; length.1]);
+            let refused = Seen::stored(noted, segments.iter().map(ids).collect()).unwrap_err();
+            assert_eq!(refused, Misfit { segment, held, expected });
+        };
+        check(0, &[(0, 1)], 0, 1, 0);
+        check(1, &[], 0, 0, 1);
+        check(300, &[(0, 256)], 1, 0, 44);
+        check(300, &[(0, 256), (1, 45)], 1, 45, 44);
+        check(5000, &[(0, 256)], 1, 0, 256);
+        check(1, &[(0, 1), (200, 3)], 200, 3, 0);
     }
 }

@@ -103,8 +103,8 @@ impl Figures {
 impl Agent {
     /// The agent at a glance.
     pub fn view(&self) -> AgentView {
-        let active = self.ledger.active().map(|version| version.number);
-        let versions = self.ledger.iter().map(|(version, entry)| VersionView {
+        let active = self.head.ledger.active().map(|version| version.number);
+        let versions = self.head.ledger.iter().map(|(version, entry)| VersionView {
             version: version.number,
             state: entry.state.name().to_owned(),
             state_reason: entry.state.reason().map(str::to_owned),
@@ -120,13 +120,13 @@ impl Agent {
         });
         AgentView {
             agent: self.name.clone(),
-            paused: self.paused,
+            paused: self.head.paused,
             active,
-            candidate: self.ledger.candidate(),
-            optimizing: self.asked.as_ref().map(ToString::to_string),
-            revision: self.ledger.revision(),
+            candidate: self.head.ledger.candidate(),
+            optimizing: self.head.asked.as_ref().map(ToString::to_string),
+            revision: self.head.ledger.revision(),
             watermark: self.windows.watermark(),
-            runs: self.tally,
+            runs: self.head.tally,
             recent: Figures::of(&self.windows.held(active.unwrap_or_default())),
             versions: versions.collect(),
         }

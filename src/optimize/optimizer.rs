@@ -108,7 +108,7 @@ impl Optimizer {
             return usage.failed(half, objection);
         }
         let brief = brief(request, findings, half, &scope, BUDGET_CHARS);
-        let seed = Digest::of(format!("{} {half:?}", request.id).as_bytes()).as_u64();
+        let seed = Digest::hash64(format!("{} {half:?}", request.id).as_bytes());
         let consultation = Consultation { model, judge, scope: &scope, brief, seed };
         match consultation.hold(&mut usage.report, refused).await {
             Consulted::Answered(answer) => {

@@ -6,15 +6,18 @@ use proptest::prelude::*;
 use serde_json::json;
 use whetstone::base::{AgentName, EventTime, VersionNumber};
 use whetstone::decode::{Outcome, Run, Tokens};
+use whetstone::fold::WindowSpec;
 use whetstone::govern::{
     Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody, Half,
     LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, State, Version, VersionRecord,
 };
 
-const START: i64 = 1_700_000_000_000;
-const MINUTE: i64 = 60_000;
+use crate::pieces::Table;
 
-fn name() -> AgentName {
+pub(crate) const START: i64 = 1_700_000_000_000;
+pub(crate) const MINUTE: i64 = 60_000;
+
+pub(crate) fn name() -> AgentName {
     "mitigation".parse().unwrap()
 }
 
@@ -29,7 +32,7 @@ fn content(text: &str) -> Content {
     }
 }
 
-fn run(minute: i64, id: u64) -> Run {
+pub(crate) fn run(minute: i64, id: u64) -> Run {
     let end = EventTime::from_millis(START + minute * MINUTE);
     Run {
         agent: name(),
@@ -54,26 +57,26 @@ fn run(minute: i64, id: u64) -> Run {
 }
 
 /// An agent and everything that came out of it.
-struct Bench {
-    agent: Agent,
-    policy: Policy,
+pub(crate) struct Bench {
+    pub(crate) agent: Agent,
+    pub(crate) policy: Policy,
     now: i64,
-    effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
 }
 
 impl Bench {
-    fn new(rollout: Rollout) -> Self {
+    pub(crate) fn new(rollout: Rollout) -> Self {
         let agent = Agent::new(name());
         Self { agent, policy: policy(rollout), now: START, effects: Vec::new() }
     }
 
-    fn with_baseline(rollout: Rollout) -> Self {
+    pub(crate) fn with_baseline(rollout: Rollout) -> Self {
         let mut bench = Self::new(rollout);
         bench.adopt("Be careful.");
         bench
     }
 
-    fn apply(&mut self, body: EventBody) -> Vec<Effect> {
+    pub(crate) fn apply(&mut self, body: EventBody) -> Vec<Effect> {
         self.now += 1;
         let event = Event { agent: name(), at: EventTime::from_millis(self.now), body };
         let effects = self.agent.apply(&event, &self.policy);
@@ -81,15 +84,15 @@ impl Bench {
         effects
     }
 
-    fn order(&mut self, kind: CommandKind) -> Vec<Effect> {
+    pub(crate) fn order(&mut self, kind: CommandKind) -> Vec<Effect> {
         self.apply(EventBody::Command(Command { agent: name(), by: "ada".to_owned(), kind }))
     }
 
-    fn adopt(&mut self, text: &str) -> Vec<Effect> {
+    pub(crate) fn adopt(&mut self, text: &str) -> Vec<Effect> {
         self.order(CommandKind::Adopt { content: content(text), source: "commit abc".to_owned() })
     }
 
-    fn runs(&mut self, minutes: std::ops::Range<i64>) -> Vec<Effect> {
+    pub(crate) fn runs(&mut self, minutes: std::ops::Range<i64>) -> Vec<Effect> {
         let bodies = minutes.map(|m| EventBody::Run(run(m, m.unsigned_abs())));
         bodies.flat_map(|body| self.apply(body)).collect()
     }
@@ -123,7 +126,7 @@ fn bullet(text: &str) -> Edit {
     Edit::AddBullet { text: text.to_owned() }
 }
 
-fn requests(effects: &[Effect]) -> Vec<Request> {
+pub(crate) fn requests(effects: &[Effect]) -> Vec<Request> {
     let request = |effect: &Effect| match effect {
         Effect::Request(request) => Some(Request::clone(request)),
         _ => None,
@@ -345,7 +348,7 @@ fn a_paused_agent_asks_only_when_told_to() {
 
 /// A step of a random history; what it means depends on the state it meets.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Run { minute: i64, id: u64, outcome: u8, version: Option<u32> },
     Answer { edit: u8 },
     AnswerAgain,
@@ -353,7 +356,7 @@ enum Step {
     Adopt { text: u8 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let version = prop::option::weighted(0.3, 0..6u32);
     prop_oneof![
         20 => (0..300i64, 0..400u64, 0..4u8, version)
@@ -365,7 +368,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn body(step: &Step, asked: &mut Vec<Request>, answered: &[Request]) -> Option<EventBody> {
+pub(crate) fn body(
+    step: &Step,
+    asked: &mut Vec<Request>,
+    answered: &[Request],
+) -> Option<EventBody> {
     Some(match step {
         Step::Run { minute, id, outcome, version } => {
             let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Aborted, Outcome::Unknown];
@@ -409,15 +416,29 @@ fn body(step: &Step, asked: &mut Vec<Request>, answered: &[Request]) -> Option<E
     })
 }
 
-/// Plays `steps` from the start; a restart from serialized state at `restart`.
+/// Plays `steps` from the start; a restart from stored state at `restart`.
 fn play(steps: &[Step], rollout: Rollout, restart: Option<usize>) -> (Agent, Vec<Effect>) {
+    play_on(Bench::with_baseline(rollout), steps, restart)
+}
+
+/// Plays `steps` from the start over other windows.
+pub(crate) fn play_under(
+    steps: &[Step],
+    rollout: Rollout,
+    windows: WindowSpec,
+) -> (Agent, Vec<Effect>) {
     let mut bench = Bench::with_baseline(rollout);
+    bench.policy.windows = windows;
+    play_on(bench, steps, None)
+}
+
+fn play_on(mut bench: Bench, steps: &[Step], restart: Option<usize>) -> (Agent, Vec<Effect>) {
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     for (index, step) in steps.iter().enumerate() {
         if restart == Some(index) {
-            let bytes = rmp_serde::to_vec_named(&bench.agent).unwrap();
-            let agent: Agent = rmp_serde::from_slice(&bytes).unwrap();
-            bench.agent = agent.restore(published(&bench.effects)).unwrap();
+            let mut table = Table::default();
+            table.write(&mut bench.agent);
+            bench.agent = table.read(published(&bench.effects)).unwrap();
         }
         let Some(body) = body(step, &mut asked, &answered) else { continue };
         let effects = bench.apply(body);
@@ -429,7 +450,7 @@ fn play(steps: &[Step], rollout: Rollout, restart: Option<usize>) -> (Agent, Vec
 }
 
 /// What stands on prompt-versions after `effects`.
-fn published(effects: &[Effect]) -> Vec<Version> {
+pub(crate) fn published(effects: &[Effect]) -> Vec<Version> {
     let version = |effect: &Effect| match effect {
         Effect::Version(record) => Some(record.version.clone()),
         _ => None,

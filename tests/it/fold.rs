@@ -1,11 +1,13 @@
 //! Folding: exact in any order, bounded whatever comes in, and no run lost or counted twice.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{Outcome, Reasoning, Run, Tokens, ToolUse, Transition, limits};
 use whetstone::fold::{
-    Aggregate, Folded, Limits, RewardSpec, Split, WindowKind, WindowSpec, Windows,
+    Aggregate, ChangedPane, Folded, Limits, RewardSpec, Split, WindowKind, WindowSpec, Windows,
 };
 
 use crate::runs::{any_run, run};
@@ -39,6 +41,32 @@ fn merged(parts: &[&Aggregate]) -> Aggregate {
 
 fn fold(windows: &mut Windows, spec: &WindowSpec, version: VersionNumber, run: &Run) -> Folded {
     windows.fold(spec, version, run, (&RewardSpec::default(), Limits::default(), false))
+}
+
+/// Panes as they are stored, by version and start.
+type Table = BTreeMap<(VersionNumber, i64), Vec<u8>>;
+
+/// Writes what changed; says what was written and what taken out.
+fn store(table: &mut Table, windows: &mut Windows) -> (Vec<i64>, Vec<i64>) {
+    let (mut written, mut gone) = (Vec::new(), Vec::new());
+    for ChangedPane { version, start, aggregate } in windows.take_changes() {
+        match aggregate {
+            Some(aggregate) => {
+                written.push(start);
+                table.insert((version, start), serde_json::to_vec(aggregate).unwrap());
+            }
+            None => {
+                gone.push(start);
+                assert!(table.remove(&(version, start)).is_some(), "{start} was never stored");
+            }
+        }
+    }
+    (written, gone)
+}
+
+fn panes(table: &Table) -> Vec<(VersionNumber, i64, Aggregate)> {
+    let pane = |pane: &Vec<u8>| serde_json::from_slice(pane).unwrap();
+    table.iter().map(|((version, start), bytes)| (*version, *start, pane(bytes))).collect()
 }
 
 fn any_spec() -> impl Strategy<Value = WindowSpec> {
@@ -156,17 +184,22 @@ proptest! {
     ) {
         let mut straight = Windows::default();
         let mut stored = Windows::default();
+        let mut table = Table::new();
         for (index, run) in runs.iter().enumerate() {
+            if index % 3 == 0 || index == cut {
+                store(&mut table, &mut stored);
+            }
             if index == cut {
-                let json = serde_json::to_vec(&stored).unwrap();
-                stored = serde_json::from_slice(&json).unwrap();
+                stored = Windows::stored(stored.watermark(), panes(&table));
             }
             let folded = fold(&mut straight, &spec, V1, run);
             prop_assert_eq!(fold(&mut stored, &spec, V1, run), folded);
         }
-        prop_assert_eq!(
-            serde_json::to_vec(&straight).unwrap(), serde_json::to_vec(&stored).unwrap()
-        );
+        store(&mut table, &mut stored);
+        let mut whole = Table::new();
+        store(&mut whole, &mut straight);
+        prop_assert_eq!(table, whole, "to the byte");
+        prop_assert_eq!(straight, stored);
     }
 
     #[test]
@@ -329,6 +362,44 @@ fn a_run_that_finds_no_room_is_late() {
 }
 
 #[test]
+fn a_pane_that_makes_room_is_taken_out_of_the_store() {
+    let spec = WindowSpec { kind: WindowKind::Tumbling { length: 1 }, allowed_lateness: 1000 };
+    let (mut windows, mut table) = (Windows::default(), Table::new());
+    let mut add = |end| {
+        fold(&mut windows, &spec, V1, &run(1, end, Outcome::Success));
+        store(&mut table, &mut windows)
+    };
+    for end in 0..256 {
+        assert_eq!(add(end), (vec![end], vec![]));
+    }
+    assert_eq!(add(300), (vec![300], vec![0]));
+    assert_eq!(add(300), (vec![300], vec![]));
+    assert_eq!(add(0), (vec![], vec![]), "never stored, and not to be taken out again");
+    assert_eq!(windows, Windows::stored(windows.watermark(), panes(&table)));
+}
+
+#[test]
+fn a_pane_that_comes_back_before_it_was_taken_out_is_written_instead() {
+    let add = |windows: &mut Windows, end, allowed_lateness| {
+        let spec = WindowSpec { kind: WindowKind::Tumbling { length: 100 }, allowed_lateness };
+        fold(windows, &spec, V1, &run(1, end, Outcome::Success));
+    };
+    let (mut windows, mut table) = (Windows::default(), Table::new());
+    add(&mut windows, 0, 0);
+    add(&mut windows, 100, 0);
+    add(&mut windows, 0, 500);
+    assert_eq!(store(&mut table, &mut windows), (vec![0, 100], vec![]));
+    add(&mut windows, 200, 0);
+    add(&mut windows, 0, 500);
+    assert_eq!(store(&mut table, &mut windows), (vec![0, 200], vec![100]));
+    add(&mut windows, 300, 0);
+    add(&mut windows, 0, 500);
+    add(&mut windows, 300, 0);
+    assert_eq!(store(&mut table, &mut windows), (vec![300], vec![0, 200]));
+    assert_eq!(windows, Windows::stored(windows.watermark(), panes(&table)));
+}
+
+#[test]
 fn limits_are_met_at_the_last_round_and_the_last_try() {
     let check = |rounds, retries, at_step: u64, at_retry: u64| {
         let mut run = run(1, 0, Outcome::Failure);
@@ -346,7 +417,7 @@ fn limits_are_met_at_the_last_round_and_the_last_try() {
 }
 
 /// The largest run there can be, full of characters that take six bytes in JSON.
-fn largest_run(seed: u64) -> Run {
+pub(crate) fn largest_run(seed: u64) -> Run {
     let text = |salt: u64, length: usize| {
         let mut text = format!("{seed}-{salt}-");
         text.push_str(&"\u{1}".repeat(length.saturating_sub(text.len())));

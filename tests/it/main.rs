@@ -20,6 +20,7 @@ mod model_down;
 mod optimize;
 mod patterns;
 mod patterns_offer;
+mod pieces;
 mod publish;
 mod readme;
 mod real_data;

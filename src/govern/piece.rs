@@ -1,0 +1,110 @@
+//! The names of the pieces that an agent's state is stored in. Says nothing of what they hold.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::base::VersionNumber;
+
+/// A piece of an agent's state, stored under a key of its own: the agent's name and the piece,
+/// written so that the first is a prefix of the others: `mitigation`, `mitigation/seen/3`,
+/// `mitigation/pane/v2/1700000000000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Piece {
+    /// All that no other piece holds. Written empty.
+    Head,
+    /// A segment of the trace ids seen lately, counted from 0.
+    Seen(u8),
+    /// The runs of one version in one pane, by its start in milliseconds, or by its number where
+    /// runs are counted.
+    Pane(VersionNumber, i64),
+}
+
+/// The rest of a key that names no [`Piece`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no piece of an agent's state")]
+pub struct UnknownPiece(String);
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head => Ok(()),
+            Self::Seen(segment) => write!(f, "/seen/{segment}"),
+            Self::Pane(version, start) => write!(f, "/pane/{version}/{start}"),
+        }
+    }
+}
+
+impl FromStr for Piece {
+    type Err = UnknownPiece;
+
+    /// Reads what [`Piece`] writes and nothing else: two spellings would be two keys of one piece.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let piece = match text.split('/').collect::<Vec<_>>().as_slice() {
+            [""] => Some(Self::Head),
+            ["", "seen", segment] => segment.parse().ok().map(Self::Seen),
+            ["", "pane", version, start] => pane(version, start),
+            _ => None,
+        };
+        piece
+            .filter(|piece| piece.to_string() == text)
+            .ok_or_else(|| UnknownPiece(text.chars().take(UnknownPiece::SHOWN).collect()))
+    }
+}
+
+impl UnknownPiece {
+    /// How much of an unknown name is repeated, in characters.
+    const SHOWN: usize = 100;
+}
+
+/// Runs of an agent without versions are under `v0`, which is no version's name elsewhere.
+fn pane(version: &str, start: &str) -> Option<Piece> {
+    let version = version.strip_prefix('v')?.parse().ok().map(VersionNumber)?;
+    Some(Piece::Pane(version, start.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_reads_as_it_is_written() {
+        let check = |piece: Piece, text: &str| {
+            assert_eq!(piece.to_string(), text);
+            assert_eq!(text.parse(), Ok(piece));
+        };
+        check(Piece::Head, "");
+        check(Piece::Seen(0), "/seen/0");
+        check(Piece::Seen(255), "/seen/255");
+        check(Piece::Pane(VersionNumber(0), 0), "/pane/v0/0");
+        check(Piece::Pane(VersionNumber(12), -3_600_000), "/pane/v12/-3600000");
+        check(
+            Piece::Pane(VersionNumber(u32::MAX), i64::MIN),
+            "/pane/v4294967295/-9223372036854775808",
+        );
+    }
+
+    #[test]
+    fn nothing_else_is_a_piece() {
+        for text in [
+            "/",
+            "head",
+            "/head",
+            "/seen",
+            "/seen/",
+            "/seen/256",
+            "/seen/01",
+            "/seen/+1",
+            "/seen/1/",
+            "seen/1",
+            "/pane/1/0",
+            "/pane/v1",
+            "/pane/v1/",
+            "/pane/v01/0",
+            "/pane/v1/-0",
+            "/pane/v1/9223372036854775808",
+            "/pane/v1/0/0",
+        ] {
+            assert_eq!(text.parse::<Piece>(), Err(UnknownPiece(text.to_owned())));
+        }
+    }
+}
