@@ -4,17 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fail::fail_point;
+
 use super::codec;
 use super::recall::recall;
 use super::role::{Context, Member, RoleError};
 use crate::base::{AgentName, Digest, EventTime};
-use crate::consume::{LogError, NewRecord, Polled, Share, Topic};
+use crate::consume::{LogError, NewRecord, Partition, Polled, Share, Topic};
 use crate::govern::{Command, CommandKind, VersionRecord};
-use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection, PublishError};
+use crate::publish::{ConfigRepo, Fetched, HumanEdit, Projection, PublishError, Pushed};
 
 const BATCH: usize = 64;
 /// How long it waits for versions before it looks at the repo again.
 const POLL: Duration = Duration::from_millis(200);
+/// How often a push is tried while others push at the same time.
+const PUSHES: u32 = 10;
 /// Between two tries at what a person has to mend.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,11 +27,13 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
     let mut role = Publish { context, repo, known, adopted: BTreeMap::new(), looked: None };
     let mut consumer = context.join("publish", &[Topic::PromptVersions])?;
     while !context.stop.is_cancelled() {
-        let Polled::Records(records) = consumer.poll(BATCH, POLL)? else {
-            // Other agents are this member's now: they are looked at anew.
-            role.looked = None;
-            role.known = known_agents(context)?;
-            continue;
+        let records = match consumer.poll(BATCH, POLL)? {
+            Polled::Records(records) => records,
+            Polled::Assigned(partitions) => {
+                role.take_over(&partitions, &consumer)?;
+                continue;
+            }
+            Polled::Revoked(_) => continue,
         };
         let mut outputs = role.look_for_edits(&consumer)?;
         for record in &records {
@@ -38,7 +44,9 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
             outputs.extend(commands);
         }
         if !records.is_empty() {
-            role.push()?;
+            fail_point!("publish-projected", |_| std::process::abort());
+            role.push(&consumer)?;
+            fail_point!("publish-pushed", |_| std::process::abort());
         }
         consumer.commit(outputs)?;
     }
@@ -76,7 +84,10 @@ impl Publish<'_> {
                     tracing::error!(%agent, %problem, "cannot publish yet; trying again");
                     self.context.metrics.projections.with_label_values(&["waiting"]).inc();
                 }
-                result => return result.map(Some),
+                Ok(Projection::HumanEditPending) => {
+                    return self.adopt(&record.version.agent).map(Some);
+                }
+                result => return result.map(|_| Some(Vec::new())),
             }
             if self.context.stop.is_cancelled() {
                 return Ok(None);
@@ -89,7 +100,7 @@ impl Publish<'_> {
         }
     }
 
-    fn project(&mut self, record: &VersionRecord) -> Result<Vec<NewRecord>, RoleError> {
+    fn project(&self, record: &VersionRecord) -> Result<Projection, RoleError> {
         let agent = &record.version.agent;
         let projection = self.repo.project(record)?;
         let result = match &projection {
@@ -103,10 +114,28 @@ impl Publish<'_> {
             Projection::HumanEditPending => "human_edit_pending",
         };
         self.context.metrics.projections.with_label_values(&[result]).inc();
-        match projection {
-            Projection::HumanEditPending => self.adopt(agent),
-            _ => Ok(Vec::new()),
+        Ok(projection)
+    }
+
+    /// Projects whatever there is of the agents in `partitions`. Who had them before may have marked
+    /// versions as done whose commits never left its own clone.
+    fn take_over(
+        &mut self,
+        partitions: &[Partition],
+        consumer: &Member,
+    ) -> Result<(), RoleError> {
+        self.known = known_agents(self.context)?;
+        self.fetch(consumer)?;
+        let numbers: Vec<_> = partitions.iter().map(|partition| partition.number).collect();
+        for record in self.context.log.table(Topic::PromptVersions, Share::Of(&numbers))? {
+            match self.project(&codec::from_json(&record)?) {
+                // It comes again with its record, or with a later look.
+                Err(RoleError::Publish(problem)) => wait_for_a_person(problem)?,
+                result => result.map(drop)?,
+            }
         }
+        self.looked = None;
+        self.push(consumer)
     }
 
     /// Looks at the repo every so often, and at once after the start.
@@ -117,18 +146,8 @@ impl Publish<'_> {
             return Ok(Vec::new());
         }
         self.looked = Some(now);
-        match self.repo.fetch() {
-            Ok(Fetched::Rewound { dropped }) => {
-                tracing::info!(
-                    dropped,
-                    "people's commits came first: projecting ours again on top"
-                );
-                self.project_all_again(consumer)?;
-            }
-            Ok(_) => {}
-            Err(problem) => wait_for_a_person(problem)?,
-        }
-        self.push()?;
+        self.fetch(consumer)?;
+        self.push(consumer)?;
         let mut commands = Vec::new();
         let ours = |agent: &AgentName| consumer.owns(Topic::PromptVersions, agent.as_str());
         for agent in self.repo.agents()?.into_iter().filter(ours) {
@@ -137,12 +156,32 @@ impl Publish<'_> {
         Ok(commands)
     }
 
-    /// What cannot be pushed now is pushed with a later look: the commits are here.
-    fn push(&self) -> Result<(), RoleError> {
-        self.repo.push().map(drop).or_else(wait_for_a_person)
+    /// Takes in what others pushed.
+    fn fetch(&mut self, consumer: &Member) -> Result<(), RoleError> {
+        match self.repo.fetch() {
+            Ok(Fetched::Rewound { dropped }) => {
+                tracing::info!(dropped, "others' commits came first: projecting ours again on top");
+                self.project_all_again(consumer)
+            }
+            Ok(_) => Ok(()),
+            Err(problem) => wait_for_a_person(problem),
+        }
     }
 
-    /// Our commits gave way to a person's: what they held is projected once more on top.
+    /// Pushes, on top of what others push at the same time. What cannot be pushed now is pushed with a
+    /// later look: the commits are here.
+    fn push(&mut self, consumer: &Member) -> Result<(), RoleError> {
+        for _ in 0..PUSHES {
+            match self.repo.push() {
+                Ok(Pushed::Rejected) => self.fetch(consumer)?,
+                Ok(_) => break,
+                Err(problem) => return wait_for_a_person(problem),
+            }
+        }
+        Ok(())
+    }
+
+    /// Our commits gave way to others': what they held is projected once more on top.
     fn project_all_again(&mut self, consumer: &Member) -> Result<(), RoleError> {
         for record in self.context.log.table(Topic::PromptVersions, Share::All)? {
             let record: VersionRecord = codec::from_json(&record)?;

@@ -140,6 +140,8 @@ fn pause(time: Duration) {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Only tests are built with any.
+    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(help) => {

@@ -17,7 +17,7 @@ use crate::server::{Place, Running};
 
 const BATCH: u64 = 24;
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

@@ -3,6 +3,7 @@
 
 mod agent;
 mod broker;
+mod chaos;
 mod cli;
 mod config;
 mod decode;

@@ -52,13 +52,7 @@ impl Running {
 impl Place {
     pub(crate) fn new(settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let configs = dir.path().join("repo/configs");
-        std::fs::create_dir_all(&configs).unwrap();
-        for agent in simulated_agents() {
-            let file = |kind: &str| configs.join(format!("{}_agent_{kind}.yaml", agent.name));
-            std::fs::write(file("prompts"), agent.prompts_yaml()).unwrap();
-            std::fs::write(file("config"), agent.config_yaml()).unwrap();
-        }
+        write_configs(&dir.path().join("repo"));
         let place = Self {
             settings: settings.iter().map(|text| (*text).to_owned()).collect(),
             port: free_port(),
@@ -141,6 +135,17 @@ impl Place {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("never came about: {path}: {last:#}\n{}", self.server_log());
+    }
+}
+
+/// The simulated agents' files, as people would have written them.
+pub(crate) fn write_configs(repo: &Path) {
+    let configs = repo.join("configs");
+    std::fs::create_dir_all(&configs).unwrap();
+    for agent in simulated_agents() {
+        let file = |kind: &str| configs.join(format!("{}_agent_{kind}.yaml", agent.name));
+        std::fs::write(file("prompts"), agent.prompts_yaml()).unwrap();
+        std::fs::write(file("config"), agent.config_yaml()).unwrap();
     }
 }
 
