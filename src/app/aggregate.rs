@@ -104,7 +104,7 @@ fn step(
     for (partition, name) in &changed {
         let agents = owned.get_mut(partition);
         let Some(agent) = agents.and_then(|agents| agents.get_mut(name)) else { continue };
-        outputs.extend(agent.take_changes().iter().map(|change| codec::change(name, change)));
+        outputs.extend(codec::state(agent));
     }
     Ok(outputs)
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base::AgentName;
 use crate::consume::{NewRecord, Place, Record, Topic};
-use crate::govern::{Change, Effect, Event, PieceBody, Pieces, UnknownPiece};
+use crate::govern::{Agent, Change, Effect, Event, PieceBody, Pieces, UnknownPiece};
 
 /// The first byte of every stored piece of state. A later layout gets another one.
 const STATE_FORMAT: u8 = 2;
@@ -60,7 +60,8 @@ pub(super) fn event(event: &Event) -> NewRecord {
     json(Topic::AgentEvents, event.agent.as_str(), event)
 }
 
-pub(super) fn effect(effect: &Effect) -> NewRecord {
+/// The record that `effect` leaves on its topic.
+pub fn effect(effect: &Effect) -> NewRecord {
     match effect {
         Effect::Request(request) => {
             json(Topic::OptimizationRequests, request.id.agent.as_str(), request)
@@ -73,6 +74,12 @@ pub(super) fn effect(effect: &Effect) -> NewRecord {
         Effect::Update(update) => json(Topic::PromptUpdates, update.agent.as_str(), update),
         Effect::Decision(decision) => json(Topic::Decisions, decision.agent.as_str(), decision),
     }
+}
+
+/// The records that bring what is stored of `agent` up to date.
+pub fn state(agent: &mut Agent) -> Vec<NewRecord> {
+    let name = agent.name().clone();
+    agent.take_changes().iter().map(|changed| change(&name, changed)).collect()
 }
 
 /// What a change of an agent's state writes: a piece, or the empty value that takes its key away.
@@ -133,7 +140,6 @@ fn unreadable(record: &Record, problem: &dyn std::fmt::Display) -> CodecError {
 mod tests {
     use super::*;
     use crate::base::{EventTime, VersionNumber};
-    use crate::govern::Agent;
 
     fn triage() -> AgentName {
         "triage".parse().unwrap()

@@ -12,7 +12,7 @@ use crate::govern::{Agent, Pieces, Version, VersionRecord};
 ///
 /// # Errors
 /// If the log fails, or holds what this version cannot read.
-pub(super) fn restore(
+pub fn restore(
     log: &dyn Log,
     share: Share<'_>,
 ) -> Result<BTreeMap<i32, BTreeMap<AgentName, Agent>>, RoleError> {

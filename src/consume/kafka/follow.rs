@@ -14,7 +14,7 @@ use super::context::Context;
 use super::{Follower, LogError, Record, Share, Start, Topic, client, problem, read};
 
 /// Between two looks at a client that has nothing.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A reader of some partitions of one topic.
 pub(super) struct Tail {
@@ -106,8 +106,17 @@ impl Follower for Tail {
                     }
                 }
                 Some(Err(error)) => problem::while_reading(&error, &self.name)?,
-                None if !records.is_empty() || left.is_zero() => break,
-                None => {}
+                None => {
+                    // Without waiting for the brokers to say that there is nothing more, which they do
+                    // only after `fetch.wait.max.ms`.
+                    let behind = !self.behind.is_empty();
+                    if behind {
+                        self.look()?;
+                    }
+                    if !records.is_empty() || left.is_zero() || behind && self.behind.is_empty() {
+                        break;
+                    }
+                }
             }
         }
         Ok(records)

@@ -1,0 +1,125 @@
+//! How long it takes to restore the state of many agents from a real broker.
+//!
+//! `cargo bench --bench restore` starts the broker of `deploy/dev/kafka`, writes the state of 100,000
+//! simulated agents (`AGENTS=…` for another number; `RUNS=…` for more than 5 runs each), and restores
+//! it as an owner of all partitions does. What is printed is measured, on the machine it runs on; the
+//! broker shares it.
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use whetstone::app::{restore, state_records};
+use whetstone::base::{AgentName, EventTime, VersionNumber};
+use whetstone::consume::{KafkaLog, KafkaSettings, Log as _, Share, Topic};
+use whetstone::decode::{Run, Trace};
+use whetstone::govern::{Agent, CommandKind, Content, Effect, Event, EventBody, Policy};
+use whetstone::simulate::simulated_agents;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn kafka(arguments: &[&str]) -> Result<String, Failure> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let output = Command::new(format!("{root}/deploy/dev/kafka"))
+        .args(arguments)
+        .args(["--dir", &format!("{root}/target/kafka-bench")])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let output = String::from_utf8(output.stdout)?;
+    Ok(output.lines().last().unwrap_or_default().to_owned())
+}
+
+fn main() -> Result<(), Failure> {
+    kafka(&["clean"])?;
+    let address = kafka(&["start"])?;
+    let result = run(&address);
+    kafka(&["clean"])?;
+    result
+}
+
+/// An agent with a version and some runs, and the records that its life left on the tables.
+fn agent(number: u64, runs: u64, rng: &mut fastrand::Rng) -> Result<Vec<whetstone::consume::NewRecord>, Failure> {
+    let name: AgentName = format!("agent-{number:06}").parse()?;
+    let mut agent = Agent::new(name.clone());
+    let simulated = simulated_agents();
+    let simulated = simulated.get(usize::try_from(number % 4)?).ok_or("four agents")?;
+    let prompts = [("system".to_owned(), simulated.prompts_yaml())];
+    let content = Content { prompts: prompts.into(), ..Content::default() };
+    let start = EventTime::from_millis(1_770_000_000_000);
+    let adopt = CommandKind::Adopt { content: content.clone(), source: "bench".to_owned() };
+    let command = whetstone::govern::Command { agent: name.clone(), by: "bench".to_owned(), kind: adopt };
+    let policy = Policy::default();
+    let mut records = Vec::new();
+    let mut events = vec![Event { agent: name.clone(), at: start, body: EventBody::Command(command) }];
+    for id in 0..runs {
+        let at = start.plus_millis(i64::try_from(id)? * 60_000);
+        let trace = simulated.run(id, (VersionNumber(1), &content), at, rng);
+        let run = Run::digest(&Trace { agent: name.clone(), ..trace });
+        events.push(Event { agent: name.clone(), at, body: EventBody::Run(run) });
+    }
+    for event in &events {
+        for effect in agent.apply(event, &policy) {
+            if let Effect::Version(_) = &effect {
+                records.push(whetstone::app::effect_record(&effect));
+            }
+        }
+    }
+    records.extend(state_records(&mut agent));
+    Ok(records)
+}
+
+fn run(address: &str) -> Result<(), Failure> {
+    let (agents, runs) = (setting("AGENTS", 100_000), setting("RUNS", 5));
+    let dir = tempfile::tempdir()?;
+    let log = KafkaLog::open(KafkaSettings::new(address, dir.path()))?;
+    log.create_topics()?;
+    let mut out = std::io::stdout();
+    let mut rng = fastrand::Rng::with_seed(1);
+    let (mut bytes, mut records) = (0, 0);
+    let begun = Instant::now();
+    for first in (0..agents).step_by(500) {
+        let mut batch = Vec::new();
+        for number in first..(first + 500).min(agents) {
+            batch.extend(agent(number, runs, &mut rng)?);
+        }
+        bytes += batch.iter().map(|record| record.key.len() + record.value.len()).sum::<usize>();
+        records += batch.len();
+        log.append(batch)?;
+    }
+    let megabytes = bytes as f64 / 1e6;
+    writeln!(
+        out,
+        "written:  {agents} agents of {runs} runs, {records} records, {megabytes:.1} MB, {:.1} s",
+        begun.elapsed().as_secs_f64()
+    )?;
+    let seconds = |time: Duration| time.as_secs_f64();
+    let begun = Instant::now();
+    let states = log.table(Topic::AgentState, Share::All)?.len();
+    let versions = log.table(Topic::PromptVersions, Share::All)?.len();
+    let read = seconds(begun.elapsed());
+    writeln!(
+        out,
+        "read:     {states} + {versions} records, {read:.2} s, {:.1} MB/s",
+        megabytes / read
+    )?;
+    let begun = Instant::now();
+    let restored = restore(&log, Share::All)?;
+    let took = seconds(begun.elapsed());
+    let count: usize = restored.values().map(std::collections::BTreeMap::len).sum();
+    writeln!(
+        out,
+        "restored: {count} agents, {took:.2} s, {:.1} MB/s, {:.0} agents/s",
+        megabytes / took,
+        count as f64 / took
+    )?;
+    if u64::try_from(count)? != agents {
+        return Err(format!("{count} of {agents} agents came back").into());
+    }
+    Ok(())
+}
