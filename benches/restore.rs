@@ -44,7 +44,11 @@ fn main() -> Result<(), Failure> {
 }
 
 /// An agent with a version and some runs, and the records that its life left on the tables.
-fn agent(number: u64, runs: u64, rng: &mut fastrand::Rng) -> Result<Vec<whetstone::consume::NewRecord>, Failure> {
+fn agent(
+    number: u64,
+    runs: u64,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<whetstone::consume::NewRecord>, Failure> {
     let name: AgentName = format!("agent-{number:06}").parse()?;
     let mut agent = Agent::new(name.clone());
     let simulated = simulated_agents();
@@ -53,10 +57,12 @@ fn agent(number: u64, runs: u64, rng: &mut fastrand::Rng) -> Result<Vec<whetston
     let content = Content { prompts: prompts.into(), ..Content::default() };
     let start = EventTime::from_millis(1_770_000_000_000);
     let adopt = CommandKind::Adopt { content: content.clone(), source: "bench".to_owned() };
-    let command = whetstone::govern::Command { agent: name.clone(), by: "bench".to_owned(), kind: adopt };
+    let command =
+        whetstone::govern::Command { agent: name.clone(), by: "bench".to_owned(), kind: adopt };
     let policy = Policy::default();
     let mut records = Vec::new();
-    let mut events = vec![Event { agent: name.clone(), at: start, body: EventBody::Command(command) }];
+    let mut events =
+        vec![Event { agent: name.clone(), at: start, body: EventBody::Command(command) }];
     for id in 0..runs {
         let at = start.plus_millis(i64::try_from(id)? * 60_000);
         let trace = simulated.run(id, (VersionNumber(1), &content), at, rng);

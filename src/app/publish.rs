@@ -119,11 +119,7 @@ impl Publish<'_> {
 
     /// Projects whatever there is of the agents in `partitions`. Who had them before may have marked
     /// versions as done whose commits never left its own clone.
-    fn take_over(
-        &mut self,
-        partitions: &[Partition],
-        consumer: &Member,
-    ) -> Result<(), RoleError> {
+    fn take_over(&mut self, partitions: &[Partition], consumer: &Member) -> Result<(), RoleError> {
         self.known = known_agents(self.context)?;
         self.fetch(consumer)?;
         let numbers: Vec<_> = partitions.iter().map(|partition| partition.number).collect();

@@ -34,12 +34,12 @@ const SETTLED: Duration = Duration::from_secs(120);
 
 /// Where an instance may crash by itself, and how often in a thousand times it gets there.
 const CRASHES: [(&str, u32); 6] = [
-    ("step-begun", 2),
-    ("step-produced", 2),
-    ("step-before-commit", 2),
-    ("step-committed", 2),
-    ("publish-projected", 30),
-    ("publish-pushed", 30),
+    ("step-begun", 15),
+    ("step-produced", 15),
+    ("step-before-commit", 15),
+    ("step-committed", 15),
+    ("publish-projected", 200),
+    ("publish-pushed", 200),
 ];
 
 /// A broker of its own, since it is killed.
@@ -77,7 +77,6 @@ impl Drop for Kafka {
 
 /// One of the instances: its own clone of the repo, its own directory.
 struct Instance {
-    number: usize,
     dir: PathBuf,
     child: Option<Child>,
     hung: bool,
@@ -121,7 +120,7 @@ impl World {
         let dir = self.dir.path().join(format!("instance-{number}"));
         std::fs::create_dir_all(&dir).unwrap();
         run_in(&dir, "git", &["clone", "--quiet", "../origin.git", "repo"]);
-        Instance { number, dir, child: None, hung: false }
+        Instance { dir, child: None, hung: false }
     }
 
     fn start(&self, instance: &mut Instance, failpoints: &str) {
@@ -161,7 +160,10 @@ impl World {
             let path = self.dir.path().join(format!("instance-{number}/log"));
             let text = std::fs::read_to_string(path).unwrap_or_default();
             let lines: Vec<_> = text.lines().rev().take(30).collect();
-            format!("instance {number}:\n{}\n", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+            format!(
+                "instance {number}:\n{}\n",
+                lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+            )
         };
         (0..INSTANCES).map(tail).collect()
     }
@@ -220,8 +222,9 @@ fn produce(log: &KafkaLog, seed: u64, stop: &AtomicBool, count: &AtomicU64) -> S
         let begun = Instant::now();
         let now = EventTime::from_millis(jiff::Timestamp::now().as_millisecond());
         let runs = (next..next + BATCH).zip(agents.iter().cycle());
-        let runs: Vec<_> =
-            runs.map(|(id, agent)| agent.run(id, (VersionNumber(1), &content), now, &mut rng)).collect();
+        let runs: Vec<_> = runs
+            .map(|(id, agent)| agent.run(id, (VersionNumber(1), &content), now, &mut rng))
+            .collect();
         next += BATCH;
         let record = |run: &whetstone::decode::Trace| {
             let run = whetstone::decode::Trace { version: None, ..run.clone() };
@@ -358,7 +361,8 @@ fn until(
 
 fn check(world: &World, log: &KafkaLog, sent: &Sent) -> f64 {
     let begun = Instant::now();
-    let counted = |view: &AgentView| view.runs.windowed + view.runs.late + view.runs.unknown_version;
+    let counted =
+        |view: &AgentView| view.runs.windowed + view.runs.late + view.runs.unknown_version;
     let views = until(world, log, "all runs are counted and all requests answered", |views| {
         let all: u64 = views.iter().map(counted).sum();
         all >= sent.runs.values().sum() && views.iter().all(|view| view.optimizing.is_none())

@@ -11,6 +11,7 @@ mod decode_hostile;
 mod decode_trajectory;
 mod fold;
 mod http;
+mod kafka_members;
 mod killed;
 mod log_conformance;
 mod log_embedded;

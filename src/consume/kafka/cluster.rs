@@ -97,10 +97,10 @@ impl Cluster {
         Ok(Some(partition_of(&record.key, self.partitions(record.topic)?)))
     }
 
-    /// The offset after the last record of a partition, uncommitted ones and markers included.
-    pub(super) fn high_watermark(&self, name: &str, partition: i32) -> Result<i64, LogError> {
+    /// The offset of the first record of a partition, and the one after the last, uncommitted ones and
+    /// markers included.
+    pub(super) fn watermarks(&self, name: &str, partition: i32) -> Result<(i64, i64), LogError> {
         let failed = |error| problem::of(&error, &format!("ask for the end of {name}/{partition}"));
-        let watermarks = self.questions.fetch_watermarks(name, partition, ANSWER);
-        watermarks.map(|(_, high)| high).map_err(failed)
+        self.questions.fetch_watermarks(name, partition, ANSWER).map_err(failed)
     }
 }

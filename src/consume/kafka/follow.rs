@@ -44,11 +44,13 @@ impl Tail {
         for partition in (0..cluster.partitions(topic)?).filter(|number| share.has(*number)) {
             let offset = match start {
                 Start::Earliest => {
-                    let end = cluster.high_watermark(&name, partition)?;
-                    if end > 0 {
+                    let (first, end) = cluster.watermarks(&name, partition)?;
+                    if end > first {
                         behind.insert(partition, end);
                     }
-                    Offset::Beginning
+                    // By its number: asked for the beginning, a client that is not connected yet
+                    // waits half a second before it asks again.
+                    Offset::Offset(first)
                 }
                 // Asked now, since the client would ask only later.
                 Start::Latest => {
