@@ -24,8 +24,8 @@ use crate::killed::setting;
 use crate::log_conformance::{read, table};
 use crate::server::{run_in, whetstone, write_configs};
 
-const INSTANCES: usize = 3;
-const PARTITIONS: i32 = 6;
+pub(crate) const INSTANCES: usize = 3;
+pub(crate) const PARTITIONS: i32 = 6;
 /// Runs a batch, and batches a second: what three instances keep up with while they are being killed.
 const BATCH: u64 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -76,21 +76,23 @@ impl Drop for Kafka {
 }
 
 /// One of the instances: its own clone of the repo, its own directory.
-struct Instance {
+pub(crate) struct Instance {
     dir: PathBuf,
     child: Option<Child>,
     hung: bool,
 }
 
-struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
     kafka: Kafka,
     prefix: String,
 }
 
 impl World {
-    fn new() -> Self {
-        let kafka_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka-chaos");
+    /// With a broker of its own, called `name`.
+    pub(crate) fn new(name: &str) -> Self {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let kafka_dir = target.join(format!("kafka-{name}"));
         Kafka::command(&kafka_dir, &["clean"]);
         let kafka = Kafka::start(&kafka_dir);
         let dir = tempfile::tempdir().unwrap();
@@ -104,10 +106,10 @@ impl World {
             run_in(&origin, "git", arguments);
         }
         run_in(dir.path(), "git", &["clone", "--quiet", "--bare", "origin", "origin.git"]);
-        Self { dir, kafka, prefix: format!("chaos{:06x}.", fastrand::u32(..1 << 24)) }
+        Self { dir, kafka, prefix: format!("{name}{:06x}.", fastrand::u32(..1 << 24)) }
     }
 
-    fn log(&self) -> KafkaLog {
+    pub(crate) fn log(&self) -> KafkaLog {
         let settings = KafkaSettings {
             prefix: self.prefix.clone(),
             partitions: PARTITIONS,
@@ -116,14 +118,14 @@ impl World {
         KafkaLog::open(settings).unwrap()
     }
 
-    fn instance(&self, number: usize) -> Instance {
+    pub(crate) fn instance(&self, number: usize) -> Instance {
         let dir = self.dir.path().join(format!("instance-{number}"));
         std::fs::create_dir_all(&dir).unwrap();
         run_in(&dir, "git", &["clone", "--quiet", "../origin.git", "repo"]);
         Instance { dir, child: None, hung: false }
     }
 
-    fn start(&self, instance: &mut Instance, failpoints: &str) {
+    pub(crate) fn start(&self, instance: &mut Instance, failpoints: &str) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -176,7 +178,7 @@ impl Instance {
         }
     }
 
-    fn end(&mut self, signal: &str) {
+    pub(crate) fn end(&mut self, signal: &str) {
         if self.hung {
             self.signal("-CONT");
         }
@@ -247,7 +249,7 @@ fn produce(log: &KafkaLog, seed: u64, stop: &AtomicBool, count: &AtomicU64) -> S
 }
 
 #[expect(clippy::disallowed_methods, reason = "when what fails is the test's random input")]
-fn wait(time: Duration) {
+pub(crate) fn wait(time: Duration) {
     std::thread::sleep(time);
 }
 
@@ -291,7 +293,7 @@ fn whatever_fails_nothing_is_lost_or_repeated() {
     let seed = setting("WHETSTONE_TEST_SEED", fastrand::u64(..));
     eprintln!("{seconds} s of chaos; replay its choices with WHETSTONE_TEST_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let world = World::new();
+    let world = World::new("chaos");
     let log = world.log();
     log.create_topics().unwrap();
     let mut instances: Vec<_> = (0..INSTANCES).map(|number| world.instance(number)).collect();
@@ -340,7 +342,7 @@ fn whatever_fails_nothing_is_lost_or_repeated() {
 }
 
 /// The agents once `done` says so of them.
-fn until(
+pub(crate) fn until(
     world: &World,
     log: &KafkaLog,
     what: &str,

@@ -27,6 +27,7 @@ mod publish;
 mod readme;
 mod real_data;
 mod recalled;
+mod rolling;
 mod runs;
 mod server;
 mod tidy;

@@ -19,6 +19,9 @@ const TRANSACTION: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_secs(8);
 /// How long a member may be silent before its partitions go to others.
 const SESSION: Duration = Duration::from_secs(10);
+/// How often it says that it lives. The answer tells it of a rebalance, which waits for the last one to
+/// hear of it: a short interval is what makes handing over quick.
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 fn base(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -75,7 +78,7 @@ pub(super) fn member(settings: &KafkaSettings, group: &str) -> ClientConfig {
     config
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", SESSION.as_millis().to_string())
-        .set("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string());
+        .set("heartbeat.interval.ms", HEARTBEAT.as_millis().to_string());
     with_properties(config, settings)
 }
 
