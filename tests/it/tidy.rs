@@ -132,3 +132,20 @@ fn nothing_in_the_tree_names_one_machine() {
         }
     }
 }
+
+#[test]
+fn each_library_of_the_outside_is_known_in_one_place() {
+    let homes = [
+        ("rdkafka::", "src/consume/kafka/"),
+        ("rusqlite::", "src/consume/embedded/"),
+        ("genai::", "src/optimize/model/"),
+        ("git2::", "src/publish/"),
+        ("axum::", "src/serve/"),
+    ];
+    for (path, text) in sources() {
+        let code = code(&text);
+        for (library, home) in homes {
+            assert!(!code.contains(library) || path.starts_with(home), "{path} knows {library}");
+        }
+    }
+}
