@@ -27,4 +27,5 @@ mod real_data;
 mod recalled;
 mod runs;
 mod server;
+mod subscribe;
 mod tidy;
