@@ -11,6 +11,7 @@ mod decode_trajectory;
 mod fold;
 mod http;
 mod killed;
+mod lines;
 mod log_conformance;
 mod log_embedded;
 mod log_kafka;

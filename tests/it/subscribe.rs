@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use serde_json::Value;
 use whetstone::app::PromptSubscriber;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::consume::{Log, NewRecord, Topic};
 use whetstone::govern::{Author, Content, PromptUpdate, Version};
 
 use crate::broker::OnKafka;
+use crate::lines::Lines;
 use crate::log_conformance::{Backing, GENEROUS, SHORT};
 use crate::log_embedded::Embedded;
+use crate::server::Place;
 
 fn update(agent: &str, number: u32) -> NewRecord {
     let prompts =
@@ -132,5 +135,61 @@ fn an_update_that_cannot_be_read_is_said_once_and_hides_no_other() {
     check(&Embedded::new());
     if let Some(kafka) = OnKafka::new(1, "an unreadable update on Kafka") {
         check(&kafka);
+    }
+}
+
+/// Lets a person edit the triage agent's prompt, and waits until that is the active version.
+pub(crate) async fn edit(place: &Place, text: &str, version: u32) {
+    let file = place.repo().join("configs/sim-triage_agent_prompts.yaml");
+    let prompts = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, prompts.replace("when you are done", text)).unwrap();
+    let who = ["-c", "user.name=grace", "-c", "user.email=grace@localhost"];
+    place.git(&[&who[..], &["commit", "--quiet", "--all", "--message", "Edit"]].concat());
+    place.until("/api/agents/sim-triage", |view| view["active"] == version).await;
+}
+
+/// Waits until all agents of the repo have their first version.
+pub(crate) async fn adopted(place: &Place) {
+    let all = |agents: &Value| agents.as_array().is_some_and(|agents| agents.len() == 4);
+    place.until("/api/agents", all).await;
+    for agent in ["sim-oracle", "sim-repair", "sim-research", "sim-triage"] {
+        place.until(&format!("/api/agents/{agent}"), |view| view["active"] == 1).await;
+    }
+}
+
+#[test]
+fn watch_prints_what_is_current_and_then_what_comes() {
+    const SETTINGS: [&str; 2] = ["llm.enabled=false", "repo.poll_interval=1s"];
+    let check = |place: &Place| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let _server = place.start().await;
+            adopted(place).await;
+            edit(place, "at once when you are done", 2).await;
+            let once = place.command(&["watch", "--once", "--json"]).output().unwrap();
+            assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
+            let printed = String::from_utf8(once.stdout).unwrap();
+            let updates: Vec<Value> =
+                printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let running = updates.iter().map(|update| {
+                (update["agent"].as_str().unwrap(), update["active"]["number"].as_u64().unwrap())
+            });
+            let expected =
+                [("sim-oracle", 1), ("sim-repair", 1), ("sim-research", 1), ("sim-triage", 2)];
+            assert_eq!(running.collect::<Vec<_>>(), expected);
+
+            let watch = Lines::of(place.command(&["watch", "sim-triage", "--json"]));
+            let next = || serde_json::from_str::<Value>(&watch.next()).unwrap();
+            assert_eq!(next(), updates[3]);
+            edit(place, "tomorrow", 3).await;
+            let edited = next();
+            assert_eq!(edited["active"]["number"], 3);
+            let system = edited["active"]["content"]["prompts"]["system"].as_str().unwrap();
+            assert!(system.contains("submit at once tomorrow"), "{system}");
+        });
+    };
+    check(&Place::new(&SETTINGS));
+    if let Some(kafka) = OnKafka::new(3, "`whetstone watch` on Kafka") {
+        check(&Place::on_kafka(&kafka, &SETTINGS));
     }
 }
