@@ -8,6 +8,7 @@ use whetstone::base::{EventTime, VersionNumber};
 use whetstone::govern::Content;
 use whetstone::simulate::simulated_agents;
 
+use crate::broker::OnKafka;
 use crate::server::{Place, whetstone};
 
 fn text(bytes: &[u8]) -> String {
@@ -65,6 +66,26 @@ fn exit_codes_tell_wrong_use_from_failure() {
     let output = whetstone().args(["check", "--config"]).arg(&bad).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("bad.yaml:2"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn check_names_the_topics_that_are_missing_and_makes_them() {
+    let Some(kafka) = OnKafka::without_topics(1, "`whetstone check` on Kafka") else { return };
+    let place = Place::on_kafka(&kafka, &["llm.enabled=false", "kafka.partitions=1"]);
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        let output = place.command(&[&["check"], arguments].concat()).output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        let says = says.replace('*', &kafka.settings.prefix);
+        assert!(said.contains(&says), "{arguments:?} says nothing of {says:?}: {said}");
+    };
+    check(
+        &[],
+        2,
+        "*prompt-updates: does not exist: create it with `whetstone check --create-topics`",
+    );
+    check(&["--create-topics"], 0, "created *agent-traces, *prompt-commands");
+    check(&[], 0, "all there, with the settings they need");
 }
 
 #[test]

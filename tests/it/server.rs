@@ -9,6 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use whetstone::simulate::simulated_agents;
 
+use crate::broker::OnKafka;
+
 /// The binary under test.
 pub(crate) fn whetstone() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whetstone"));
@@ -62,6 +64,17 @@ impl Place {
         place.git(&["add", "--all"]);
         let who = ["-c", "user.name=ada", "-c", "user.email=ada@localhost"];
         place.git(&[&who[..], &["commit", "--quiet", "--message", "Baseline"]].concat());
+        place
+    }
+
+    /// The same with its log on Kafka.
+    pub(crate) fn on_kafka(kafka: &OnKafka, settings: &[&str]) -> Self {
+        let mut place = Self::new(settings);
+        place.settings.extend([
+            "log.kind=kafka".to_owned(),
+            format!("kafka.brokers={}", kafka.settings.brokers),
+            format!("kafka.prefix={}", kafka.settings.prefix),
+        ]);
         place
     }
 
