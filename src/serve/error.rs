@@ -39,7 +39,8 @@ impl IntoResponse for ApiError {
             Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status.is_server_error() {
+        // That it is not ready yet is an answer, not a failure.
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
         (status, Json(json!({ "error": self.to_string() }))).into_response()

@@ -31,5 +31,6 @@ mod recalled;
 mod rolling;
 mod runs;
 mod server;
+mod slow_model;
 mod subscribe;
 mod tidy;
