@@ -15,13 +15,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::cluster::{ANSWER, Cluster};
-use super::produce::Transactions;
+use super::produce::{Failure, Transactions};
 use super::rebalance::{Change, MemberContext};
 use super::slot::Slot;
 use super::{
     Consumer, LogError, NewRecord, Partition, Place, Polled, Progress, Record, Topic, client,
     partition_of, problem, read,
 };
+
+/// How long a group may take to agree on a new generation.
+const REGROUPED: Duration = Duration::from_secs(15);
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// A live member.
 pub(super) struct Member {
@@ -212,9 +216,22 @@ impl Member {
         if outputs.is_empty() && reached.is_empty() {
             return Ok(());
         }
-        let metadata = self.metadata()?;
-        let positions = (!reached.is_empty()).then_some((&moved, &metadata));
-        self.transactions.run(outputs, positions)?;
+        let begun = Instant::now();
+        loop {
+            let metadata = self.metadata()?;
+            let positions = (!reached.is_empty()).then_some((&moved, &metadata));
+            match self.transactions.run(outputs, positions) {
+                // Others come or go, and the client has rejoined beside us. What this member has not
+                // let go of is nobody else's in the new generation either, so its step may go with that.
+                Err(Failure::Regrouping(_)) if begun.elapsed() < REGROUPED => {
+                    std::thread::park_timeout(MOMENT);
+                }
+                done => {
+                    done?;
+                    break;
+                }
+            }
+        }
         self.committed.extend(reached);
         Ok(())
     }

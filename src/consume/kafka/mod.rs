@@ -24,7 +24,7 @@ mod slot;
 mod table;
 mod topics;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::append::Appender;
 use self::cluster::Cluster;
@@ -45,7 +45,7 @@ pub use topics::Problem;
 pub struct KafkaLog {
     cluster: Arc<Cluster>,
     appender: Appender,
-    slot: OnceLock<Slot>,
+    slot: Mutex<Option<Arc<Slot>>>,
 }
 
 impl KafkaLog {
@@ -56,7 +56,7 @@ impl KafkaLog {
     pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
         let cluster = Arc::new(Cluster::connect(settings)?);
         let appender = Appender::new(Arc::clone(&cluster));
-        Ok(Self { cluster, appender, slot: OnceLock::new() })
+        Ok(Self { cluster, appender, slot: Mutex::default() })
     }
 
     /// Creates the topics that are missing, with the settings they need, and names them.
@@ -76,12 +76,14 @@ impl KafkaLog {
     }
 
     /// Who this instance is, to its own successor and to nobody else.
-    fn slot(&self) -> Result<&Slot, LogError> {
-        if let Some(slot) = self.slot.get() {
-            return Ok(slot);
+    fn slot(&self) -> Result<Arc<Slot>, LogError> {
+        // Held while it is taken: roles that start at once must not take one each.
+        let mut held = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = &*held {
+            return Ok(Arc::clone(slot));
         }
-        let slot = Slot::take(&self.cluster.settings)?;
-        Ok(self.slot.get_or_init(|| slot))
+        let slot = Arc::new(Slot::take(&self.cluster.settings)?);
+        Ok(Arc::clone(held.insert(slot)))
     }
 }
 
@@ -92,7 +94,7 @@ impl Log for KafkaLog {
 
     fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
         let slot = self.slot()?;
-        Ok(Box::new(Member::join(&self.cluster, slot, group, topics)?))
+        Ok(Box::new(Member::join(&self.cluster, &slot, group, topics)?))
     }
 
     fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, LogError> {

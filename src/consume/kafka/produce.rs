@@ -32,6 +32,28 @@ pub(super) struct Transactions {
 /// Input positions that a transaction carries, and whose they are.
 pub(super) type Positions<'a> = (&'a TopicPartitionList, &'a ConsumerGroupMetadata);
 
+/// Why a transaction came to nothing.
+pub(super) enum Failure {
+    /// The group is changing its generation, and the one given is no longer or not yet good.
+    Regrouping(LogError),
+    /// Anything else.
+    Final(LogError),
+}
+
+impl From<LogError> for Failure {
+    fn from(problem: LogError) -> Self {
+        Self::Final(problem)
+    }
+}
+
+impl From<Failure> for LogError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Regrouping(problem) | Failure::Final(problem) => problem,
+        }
+    }
+}
+
 impl Transactions {
     /// Takes over transactional id `id`: what its last owner left open is ended first.
     pub(super) fn open(cluster: &Arc<Cluster>, id: &str, group: &str) -> Result<Self, LogError> {
@@ -44,12 +66,12 @@ impl Transactions {
         Ok(this)
     }
 
-    /// All of it, or nothing.
+    /// All of it, or nothing. After [`Failure::Regrouping`] it may be tried again.
     pub(super) fn run(
         &self,
         outputs: &[NewRecord],
         positions: Option<Positions<'_>>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), Failure> {
         self.producer
             .begin_transaction()
             .map_err(|error| self.failed(&error, "begin a transaction"))?;
@@ -61,12 +83,13 @@ impl Transactions {
             self.give_up();
             let doing = "commit a transaction";
             // A delivery that failed says more than the transaction that failed with it.
-            return Err(match (self.failed(&error, doing), receipt.failure()) {
+            let failed = match (self.failed(&error, doing), receipt.failure()) {
                 (LogError::Unavailable(_), Some((code, why))) => {
                     problem::of_code_because(code, doing, &why)
                 }
                 (failed, _) => failed,
-            });
+            };
+            return Err(failed.into());
         }
         fail_point!("step-committed", |_| std::process::abort());
         Ok(())
@@ -77,7 +100,7 @@ impl Transactions {
         outputs: &[NewRecord],
         positions: Option<Positions<'_>>,
         receipt: &Arc<Receipt>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), Failure> {
         for output in outputs {
             send(&self.cluster, &self.producer, output, receipt)?;
         }
@@ -88,7 +111,15 @@ impl Transactions {
         });
         let Some((positions, member)) = positions else { return Ok(()) };
         self.patiently(|| self.producer.send_offsets_to_transaction(positions, member, COORDINATOR))
-            .map_err(|error| self.failed(&error, "add the positions to a transaction"))
+            .map_err(|error| {
+                let failed = self.failed(&error, "add the positions to a transaction");
+                match problem::code(&error) {
+                    Some(Code::IllegalGeneration | Code::RebalanceInProgress) => {
+                        Failure::Regrouping(failed)
+                    }
+                    _ => Failure::Final(failed),
+                }
+            })
     }
 
     /// What is open is aborted now rather than after its time is up: until then, nobody reads past it.

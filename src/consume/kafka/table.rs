@@ -38,7 +38,9 @@ pub(super) fn read(
         } else if moved.elapsed() > NO_PROGRESS {
             let name = cluster.name(topic);
             return Err(LogError::Unavailable(format!(
-                "cannot read {name} to its end: nothing more came for {} s in {behind} partitions",
+                "cannot read {name} to its end: nothing more came for {} s in {behind} partitions. \
+                 If that stays so, a transaction hangs there that the brokers have lost sight of: \
+                 `kafka-transactions.sh find-hanging` names it and `abort` ends it",
                 NO_PROGRESS.as_secs()
             )));
         }
