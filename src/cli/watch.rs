@@ -33,12 +33,14 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     for update in prompts.all() {
         show(update, args, env)?;
     }
-    while !args.once {
+    if args.once {
+        return Ok(());
+    }
+    loop {
         for update in prompts.next(Duration::from_secs(1)).map_err(Failure::failed)? {
             show(&update, args, env)?;
         }
     }
-    Ok(())
 }
 
 fn show(update: &PromptUpdate, args: &Args, env: &Env) -> Result<(), Failure> {

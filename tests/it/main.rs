@@ -25,6 +25,7 @@ mod patterns;
 mod patterns_offer;
 mod pieces;
 mod publish;
+mod python;
 mod readme;
 mod real_data;
 mod recalled;

@@ -2,7 +2,14 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+use whetstone::consume::{Log as _, NewRecord, Topic};
+
+use crate::broker::OnKafka;
+use crate::lines::Lines;
+use crate::python::python;
 use crate::server::Place;
+use crate::subscribe::{adopted, edit};
 
 const README: &str = include_str!("../../README.md");
 
@@ -58,6 +65,63 @@ fn the_python_example_reports_a_run() {
         let view = place.until(path, |view| view["runs"]["windowed"] == 1).await;
         assert_eq!(view["recent"]["tools"][0][0], "get_logs");
     });
+}
+
+#[test]
+fn the_python_subscriber_prints_what_is_current_and_then_what_comes() {
+    const TEST: &str = "README's subscriber in Python";
+    let (Some(python), Some(kafka)) = (python(TEST), OnKafka::new(3, TEST)) else { return };
+    let place = Place::on_kafka(&kafka, &["llm.enabled=false", "repo.poll_interval=1s"]);
+    let mut code = block("python", "confluent_kafka").to_owned();
+    for (shown, own) in [
+        ("127.0.0.1:9092", kafka.settings.brokers.clone()),
+        ("prompt-updates", format!("{}prompt-updates", kafka.settings.prefix)),
+    ] {
+        assert_eq!(code.matches(shown).count(), 1, "{shown} in {code}");
+        code = code.replace(shown, &own);
+    }
+    runtime().block_on(async {
+        let _server = place.start().await;
+        adopted(&place).await;
+        edit(&place, "at once when you are done", 2).await;
+        let mut command = Command::new(python);
+        command.args(["-u", "-c", &code]);
+        let subscriber = Lines::of(command);
+        let next = || {
+            let line = subscriber.next();
+            let (words, prompts) = line.split_once('{').unwrap_or_else(|| panic!("{line:?}"));
+            let prompts: Value = serde_json::from_str(&format!("{{{prompts}")).unwrap();
+            (words.trim().to_owned(), prompts["system"].as_str().unwrap().to_owned())
+        };
+        let mut current = [next(), next(), next(), next()];
+        current.sort();
+        let words = current.each_ref().map(|(words, _)| words.as_str());
+        assert_eq!(words, ["sim-oracle v1", "sim-repair v1", "sim-research v1", "sim-triage v2"]);
+        assert!(current[3].1.contains("submit at once when you are done"), "{current:?}");
+
+        edit(&place, "tomorrow", 3).await;
+        let (words, system) = next();
+        assert_eq!(words, "sim-triage v3");
+        assert!(system.contains("submit at once tomorrow"), "{system}");
+        let gone = NewRecord::tombstone(Topic::PromptUpdates, "sim-oracle");
+        kafka.log().append(vec![gone]).unwrap();
+        assert_eq!(subscriber.next(), "sim-oracle is gone");
+        assert_eq!(subscriber.rest(), [""; 0]);
+    });
+}
+
+#[test]
+fn the_python_subscriber_says_what_is_wrong() {
+    const TEST: &str = "errors of README's subscriber in Python";
+    let (Some(python), Some(kafka)) = (python(TEST), OnKafka::without_topics(1, TEST)) else {
+        return;
+    };
+    let code = block("python", "confluent_kafka");
+    let code = code.replace("127.0.0.1:9092", &kafka.settings.brokers);
+    let code = code.replace("prompt-updates", &format!("{}prompt-updates", kafka.settings.prefix));
+    let output = Command::new(python).args(["-c", &code]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("Unknown topic"), "{said}");
 }
 
 #[test]

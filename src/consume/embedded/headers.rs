@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::LogError;
 
+type Headers = Vec<(String, Vec<u8>)>;
+
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Value {
@@ -20,7 +22,7 @@ pub(super) fn write(headers: &[(String, Vec<u8>)]) -> Result<String, LogError> {
     serde_json::to_string(&headers).map_err(|error| LogError::Store(error.to_string()))
 }
 
-pub(super) fn read(written: &str) -> Result<Vec<(String, Vec<u8>)>, LogError> {
+pub(super) fn read(written: &str) -> Result<Headers, LogError> {
     let headers: Vec<(String, Value)> = serde_json::from_str(written)
         .map_err(|error| LogError::Corrupt(format!("headers {written:?}: {error}")))?;
     let bytes = |(name, value)| match value {
