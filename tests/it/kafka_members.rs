@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use whetstone::consume::{
@@ -37,13 +38,13 @@ fn fill(log: &dyn Log, inputs: std::ops::Range<u32>) {
 }
 
 /// One step: polls, and commits one output for each input. What it has, and how many it did.
-fn work(consumer: &mut dyn Consumer, max: usize) -> usize {
+fn work(consumer: &mut dyn Consumer, max: usize) -> u32 {
     match consumer.poll(max, SHORT).unwrap() {
         Polled::Records(records) => {
             let output =
                 |record: &Record| new(AgentEvents, "a", &values(std::slice::from_ref(record))[0]);
             consumer.commit(records.iter().map(output).collect()).unwrap();
-            records.len()
+            u32::try_from(records.len()).unwrap()
         }
         Polled::Assigned(_) | Polled::Revoked(_) => 0,
     }
@@ -54,7 +55,10 @@ fn check_each_once(log: &dyn Log, inputs: u32) {
     for value in values(&read(log, AgentEvents)) {
         *counts.entry(value.parse().unwrap()).or_default() += 1;
     }
-    let wrong: Vec<_> = (0..inputs).filter(|n| counts.get(n) != Some(&1)).collect();
+    let wrong: Vec<_> = (0..inputs)
+        .map(|n| (n, counts.get(&n).copied().unwrap_or_default()))
+        .filter(|(_, times)| *times != 1)
+        .collect();
     assert!(wrong.is_empty(), "not once: {wrong:?}");
     assert_eq!(counts.len(), inputs as usize);
 }
@@ -62,25 +66,25 @@ fn check_each_once(log: &dyn Log, inputs: u32) {
 #[test]
 fn members_that_come_and_go_lose_and_repeat_nothing() {
     const INPUTS: u32 = 3_000;
+    let all = AtomicU32::new(0);
     let Some(on_kafka) = OnKafka::new(6, module_path!()) else { return };
     let log = on_kafka.log();
     fill(&log, 0..INPUTS);
     std::thread::scope(|scope| {
         for number in 0..3 {
-            let on_kafka = &on_kafka;
+            let (on_kafka, all) = (&on_kafka, &all);
             scope.spawn(move || {
                 let log = another(on_kafka, &format!("member-{number}"));
                 let begun = Instant::now();
                 // Each leaves in the middle and comes back, at other times.
                 for life in 0..3 {
                     let mut consumer = log.subscribe("group", &[AgentTraces]).unwrap();
-                    let (mut done, mut idle) = (0, 0);
-                    while idle < 20 && (life == 2 || done < 200 + 130 * number) {
+                    let (mut own, enough) = (0, 200 + 130 * number);
+                    while all.load(Ordering::SeqCst) < INPUTS && (life == 2 || own < enough) {
                         assert!(begun.elapsed() < GENEROUS * 2);
-                        match work(&mut *consumer, 37) {
-                            0 => idle += 1,
-                            some => (done, idle) = (done + some, 0),
-                        }
+                        let done = work(&mut *consumer, 37);
+                        own += done;
+                        all.fetch_add(done, Ordering::SeqCst);
                     }
                 }
             });
