@@ -97,6 +97,31 @@ fn proposals(on_kafka: &OnKafka) -> usize {
     bodies.filter(|body| matches!(body, EventBody::Proposal(_))).count()
 }
 
+/// What an operator watches of the log is there.
+async fn check_metrics(place: &Place) {
+    let metrics = reqwest::get(place.url("/metrics")).await.unwrap().text().await.unwrap();
+    let value = |line: &str| {
+        let found = metrics.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("no {line} in\n{metrics}")).parse::<f64>().unwrap()
+    };
+    for role in ["decode", "aggregate", "optimize"] {
+        assert!(value(&format!("whetstone_records_total{{role=\"{role}\"}}")) > 0.0);
+        assert!(value(&format!("whetstone_record_bytes_total{{role=\"{role}\"}}")) > 0.0);
+        assert!(value(&format!("whetstone_outputs_total{{role=\"{role}\"}}")) > 0.0);
+        assert!(value(&format!("whetstone_output_bytes_total{{role=\"{role}\"}}")) > 0.0);
+        let steps = "whetstone_steps_total{result=\"committed\"";
+        assert!(value(&format!("{steps},role=\"{role}\"}}")) > 0.0);
+        let changes = "whetstone_rebalances_total{change=\"assigned\"";
+        assert!(value(&format!("{changes},role=\"{role}\"}}")) > 0.0);
+    }
+    for partition in 0..3 {
+        let lag = format!("whetstone_lag_records{{partition=\"{partition}\",role=\"aggregate\"");
+        assert!(value(&format!("{lag},topic=\"agent-events\"}}")) <= 1.0, "a marker at most");
+    }
+    assert!(value("whetstone_commit_seconds_count") > 0.0);
+    assert!(value("whetstone_restore_seconds_count") > 0.0);
+}
+
 #[test]
 fn a_call_longer_than_the_poll_interval_is_made_once_and_costs_no_partition() {
     let Some(on_kafka) = OnKafka::new(3, module_path!()) else { return };
@@ -115,6 +140,7 @@ fn a_call_longer_than_the_poll_interval_is_made_once_and_costs_no_partition() {
         assert_eq!(proposals(&on_kafka), 1);
         let log = place.server_log();
         assert!(!log.contains("starts again") && !log.contains("handed"), "{log}");
+        check_metrics(&place).await;
         assert_eq!(server.stop(), Some(0), "{}", place.server_log());
     });
 }
