@@ -10,6 +10,7 @@ mod decode_hostile;
 mod decode_trajectory;
 mod fold;
 mod http;
+mod kafka_poison;
 mod killed;
 mod log_conformance;
 mod log_embedded;

@@ -40,7 +40,7 @@ impl Transactions {
             .map_err(|error| problem::config(&error))?;
         let this = Self { cluster: Arc::clone(cluster), producer, group: group.to_owned() };
         this.patiently(|| this.producer.init_transactions(COORDINATOR))
-            .map_err(|error| this.failed(&error, "begin with transactions"))?;
+            .map_err(|error| this.failed(&error, &format!("begin with transactions as {id}")))?;
         Ok(this)
     }
 
@@ -55,15 +55,18 @@ impl Transactions {
             .map_err(|error| self.failed(&error, "begin a transaction"))?;
         fail_point!("step-begun", |_| std::process::abort());
         let receipt = Arc::new(Receipt::default());
-        self.fill(outputs, positions, &receipt).inspect_err(|_| self.give_up())?;
-        fail_point!("step-before-commit", |_| std::process::abort());
-        if let Err(error) = self.patiently(|| self.producer.commit_transaction(COORDINATOR)) {
+        let done = self.fill(outputs, positions, &receipt).and_then(|()| {
+            fail_point!("step-before-commit", |_| std::process::abort());
+            self.patiently(|| self.producer.commit_transaction(COORDINATOR))
+                .map_err(|error| self.failed(&error, "commit a transaction"))
+        });
+        if let Err(failed) = done {
             self.give_up();
-            let doing = "commit a transaction";
             // A delivery that failed says more than the transaction that failed with it.
-            return Err(match (self.failed(&error, doing), receipt.failure()) {
+            return Err(match (failed, receipt.failure()) {
+                (_, Some((Code::MessageSizeTooLarge, _))) => too_large(&self.cluster, outputs),
                 (LogError::Unavailable(_), Some((code, why))) => {
-                    problem::of_code_because(code, doing, &why)
+                    problem::of_code_because(code, "commit a transaction", &why)
                 }
                 (failed, _) => failed,
             });
@@ -119,6 +122,18 @@ impl Transactions {
                 result => return result,
             }
         }
+    }
+}
+
+/// One of `records` was more than its topic takes: the largest, as far as can be told.
+pub(super) fn too_large(cluster: &Cluster, records: &[NewRecord]) -> LogError {
+    let bytes = |record: &NewRecord| record.key.len() + record.value.len();
+    match records.iter().max_by_key(|record| bytes(record)) {
+        Some(largest) => {
+            let topic = cluster.name(largest.topic);
+            LogError::TooLarge { topic, bytes: bytes(largest) }
+        }
+        None => problem::of_code(Code::MessageSizeTooLarge, "send"),
     }
 }
 
