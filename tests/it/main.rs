@@ -11,6 +11,7 @@ mod decode_trajectory;
 mod fold;
 mod http;
 mod kafka_poison;
+mod kafka_secure;
 mod kafka_topics;
 mod killed;
 mod log_conformance;
