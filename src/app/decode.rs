@@ -3,27 +3,48 @@
 use super::codec;
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
-use crate::consume::{NewRecord, Polled, Record, Topic};
+use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
 use crate::decode::{Options, Outcome, Reason, Reject, Run, decode};
 use crate::govern::{Command, Event, EventBody};
 
 const BATCH: usize = 512;
 
+/// Bytes of a record that its dead letter holds: at first all, and less each time that the log did not
+/// take it so.
+const MOST: [usize; 3] = [usize::MAX, 512 * 1024, 16 * 1024];
+
+/// What comes in may be larger than what the log takes from us, since it was compressed better or has
+/// more headers. That must stop nobody: the letter is then cut.
 pub(super) fn run(context: &Context) -> Result<(), RoleError> {
+    let mut result = Ok(());
+    for most in MOST {
+        result = consume(context, most);
+        match &result {
+            Err(RoleError::Log(problem @ LogError::TooLarge { .. })) => {
+                tracing::warn!(%problem, "tries again with dead letters cut");
+            }
+            _ => break,
+        }
+    }
+    result
+}
+
+fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
     let mut consumer = context.join("decode", &[Topic::AgentTraces, Topic::PromptCommands])?;
     while let Some(polled) = consumer.next(BATCH)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
-        let outputs = records.iter().flat_map(|record| step(record, &context.metrics)).collect();
+        let step = |record| step(record, most, &context.metrics);
+        let outputs = records.iter().flat_map(step).collect();
         consumer.commit(outputs)?;
     }
     Ok(())
 }
 
 /// One record in, its events and dead letters out.
-fn step(record: &Record, metrics: &Metrics) -> Vec<NewRecord> {
+fn step(record: &Record, most: usize, metrics: &Metrics) -> Vec<NewRecord> {
     let results = match record.topic {
-        Topic::PromptCommands => vec![command(record)],
+        Topic::PromptCommands => vec![command(record, most)],
         _ => traces(record),
     };
     let mut outputs = Vec::with_capacity(results.len());
@@ -38,7 +59,7 @@ fn step(record: &Record, metrics: &Metrics) -> Vec<NewRecord> {
             Err(reject) => {
                 metrics.dead_letters.with_label_values(&[reject.reason.as_str()]).inc();
                 tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
-                outputs.push(dead_letter(record, &reject));
+                outputs.push(dead_letter(record, &reject, most));
             }
         }
     }
@@ -59,17 +80,32 @@ fn traces(record: &Record) -> Vec<Result<Event, Reject>> {
         .collect()
 }
 
-fn command(record: &Record) -> Result<Event, Reject> {
+fn command(record: &Record, most: usize) -> Result<Event, Reject> {
+    if record.value.len() > most {
+        return Err(Reject::new(Reason::RecordTooLarge, "the log does not take it as an event"));
+    }
     let command: Command = serde_json::from_slice(&record.value)
         .map_err(|problem| Reject::new(Reason::InvalidCommand, problem))?;
     let at: EventTime = record.at;
     Ok(Event { agent: command.agent.clone(), at, body: EventBody::Command(command) })
 }
 
-/// The record as it came, with the reason and the place in its headers.
-fn dead_letter(record: &Record, reject: &Reject) -> NewRecord {
+/// The record as it came, with the reason and the place in its headers. Where that is more than `most`
+/// bytes, as much as fits, and its size.
+fn dead_letter(record: &Record, reject: &Reject, most: usize) -> NewRecord {
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes = headers + record.key.len() + record.value.len();
     let mut letter = NewRecord::new(Topic::DeadLetters, record.key.clone(), record.value.clone());
-    letter.headers.clone_from(&record.headers);
+    if bytes <= most {
+        letter.headers.clone_from(&record.headers);
+    } else {
+        letter.key.truncate(most / 4);
+        letter.value.truncate(most / 2);
+        if headers <= most / 4 {
+            letter.headers.clone_from(&record.headers);
+        }
+        letter = letter.with_header("whetstone-cut-from-bytes", bytes.to_string());
+    }
     letter
         .with_header("whetstone-reason", reject.reason.to_string())
         .with_header("whetstone-detail", reject.detail.clone())

@@ -51,7 +51,7 @@ use crate::config::Config;
 use crate::consume::Log;
 use crate::optimize::Optimizer;
 use crate::publish::ConfigRepo;
-use crate::serve::{self, Server, Views};
+use crate::serve::{self, ApiError, Server, Views};
 
 /// A whole Whetstone: what it is made of comes in from outside, so that a test can bring its own.
 pub struct App {
@@ -129,7 +129,12 @@ impl App {
 
     fn server(&self, ready: Arc<AtomicBool>) -> Server {
         let views = views::Views::new(self.log.clone());
-        let views: Views = Arc::new(move || views.get().map_err(|problem| problem.to_string()));
+        let views: Views = Arc::new(move || {
+            views.get().map_err(|problem| match problem {
+                RoleError::Log(problem) => problem.into(),
+                problem => ApiError::Internal(problem.to_string()),
+            })
+        });
         let token = self.config.http.token.clone();
         Server { log: self.log.clone(), views, metrics: self.metrics.clone(), ready, token }
     }

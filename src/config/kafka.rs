@@ -1,6 +1,7 @@
 //! The Kafka cluster: from keys that people know to the properties that the client knows.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -30,15 +31,20 @@ pub(super) fn resolve(
     let mut properties = security(&raw.security, environment, checks);
     for (property, value) in raw.properties {
         let value = own(&property, &value, environment, checks);
-        if properties.contains_key(&property) {
-            let what = "is set by kafka.security already: set it in one place";
+        let name = KafkaSettings::usual_name(&property);
+        if properties.contains_key(name) {
+            let what = format!("is set already, by kafka.security or as {name}: set it once");
             checks.problem_of("kafka.properties", &property, what);
         } else if let Some(value) = value {
-            properties.insert(property, value);
+            properties.insert(name.to_owned(), value);
         }
     }
+    if !raw.brokers.split(',').all(is_address) {
+        let wanted = "takes host:port, several with commas between them";
+        checks.problem("kafka.brokers", format!("{wanted}, not {:?}", raw.brokers));
+    }
     let settings = KafkaSettings {
-        brokers: checks.text("kafka.brokers", raw.brokers),
+        brokers: raw.brokers,
         prefix: raw.prefix,
         instance: raw.instance,
         state_dir: data_dir.to_owned(),
@@ -48,6 +54,16 @@ pub(super) fn resolve(
         properties,
     };
     Log::Kafka { settings, create_topics: raw.create_topics }
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.trim().rsplit_once(':') else { return false };
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match v6 {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains([':', '/', ' ']),
+    };
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Part of the names of topics and groups.
@@ -113,6 +129,7 @@ fn security(
         }
     }
     let login = raw.protocol.starts_with("sasl_");
+    unused(raw, checks);
     match (&raw.mechanism, login) {
         (Some(mechanism), true) => {
             one_of("kafka.security.mechanism", mechanism, &MECHANISMS, checks);
@@ -136,6 +153,45 @@ fn security(
         properties.insert("sasl.password".to_owned(), password);
     }
     properties
+}
+
+/// What is set and would be of no effect, so that nobody believes to be safer than they are.
+fn unused(raw: &RawKafkaSecurity, checks: &mut Checks) {
+    let protocol = raw.protocol.as_str();
+    if !PROTOCOLS.contains(&protocol) {
+        return;
+    }
+    let mut refuse = |key: &str, set: &Option<String>, why: &str| {
+        if set.is_some() {
+            checks.problem(&format!("kafka.security.{key}"), why);
+        }
+    };
+    if !protocol.ends_with("ssl") {
+        let why = format!("needs protocol sasl_ssl or ssl, not {protocol}");
+        refuse("ca_file", &raw.ca_file, &why);
+        refuse("certificate_file", &raw.certificate_file, &why);
+        refuse("key_file", &raw.key_file, &why);
+    } else if raw.certificate_file.is_some() != raw.key_file.is_some() {
+        let why = "needs the other of certificate_file and key_file too";
+        refuse("certificate_file", &raw.certificate_file, why);
+        refuse("key_file", &raw.key_file, why);
+    }
+    let token = raw.mechanism.as_deref() == Some("OAUTHBEARER");
+    let password = if !protocol.starts_with("sasl_") {
+        Some(format!("needs protocol sasl_ssl or sasl_plaintext, not {protocol}"))
+    } else if token {
+        Some("is not for OAUTHBEARER, which takes a token_file".to_owned())
+    } else {
+        None
+    };
+    if let Some(why) = password {
+        refuse("username", &raw.username, &why);
+        refuse("password_env", &raw.password_env, &why);
+        refuse("password_file", &raw.password_file, &why);
+    }
+    if !token {
+        refuse("token_file", &raw.token_file, "needs mechanism OAUTHBEARER");
+    }
 }
 
 /// What a mechanism needs to be of use.

@@ -115,21 +115,26 @@ impl Layers {
 
     /// Lays on `key=value`.
     pub(super) fn flag(&mut self, written: &str) {
-        let origin = Origin::Flag(written.to_owned());
         let Some((key, text)) = written.split_once('=') else {
+            // Without its end, which may be a secret.
+            let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            let shown = written.split(|c| !known(c)).next().unwrap_or_default();
+            let cut = if shown == written { "" } else { "…" };
+            let origin = Origin::Flag(format!("{shown}{cut}"));
             let what = "write it as key=value, e.g. windows.length=6h".to_owned();
             self.problems.push(Problem { origin, what });
             return;
         };
         let key = self.shape.key(key.trim());
-        // What a property holds may be a secret that should not be there, and is not shown.
+        // What a property or an unknown key holds may be a secret that should not be there.
         let hidden = key.parts().first().is_some_and(|first| first == "kafka");
-        let origin = if hidden { Origin::Flag(format!("{key}=…")) } else { origin };
-        if self.find(&key).is_some() {
-            self.set(&key, text.trim(), origin);
-        } else {
+        if self.find(&key).is_none() {
             let what = self.unknown(&key);
-            self.problems.push(Problem { origin, what });
+            self.problems.push(Problem { origin: Origin::Flag(format!("{key}=…")), what });
+        } else if hidden {
+            self.set(&key, text.trim(), Origin::Flag(format!("{key}=…")));
+        } else {
+            self.set(&key, text.trim(), Origin::Flag(written.to_owned()));
         }
     }
 

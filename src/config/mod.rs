@@ -215,7 +215,7 @@ fn defaults() -> Result<(Value, Shape), ConfigError> {
     policy.name(&["guard", "tunables"], tunable.clone());
     shape.name(&["guard", "tunables"], tunable);
     shape.name(&["agents"], policy);
-    shape.name(&["kafka", "properties"], Shape::Text);
+    shape.name(&["kafka", "properties"], Shape::HiddenText);
     Ok((tree, shape))
 }
 

@@ -11,16 +11,23 @@ pub(super) enum Source<'a> {
     File(&'a str),
 }
 
+/// Says that variable `name` is not set. What does not look like the name of one may be the secret
+/// itself, and is not shown.
+fn unset(name: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.bytes().all(fits) {
+        return format!("names the variable {name:?}, which is not set");
+    }
+    "names a variable that is not set; it takes the variable's name, not the secret".to_owned()
+}
+
 /// The secret there, without white space around it; or what is wrong, to follow the key's name.
 pub(super) fn read(
     source: Source<'_>,
     environment: &BTreeMap<String, String>,
 ) -> Result<SecretString, String> {
     let text = match source {
-        Source::Variable(name) => environment
-            .get(name)
-            .cloned()
-            .ok_or_else(|| format!("names the variable {name:?}, which is not set"))?,
+        Source::Variable(name) => environment.get(name).cloned().ok_or_else(|| unset(name))?,
         Source::File(path) => std::fs::read_to_string(path)
             .map_err(|error| format!("cannot be read from {path:?}: {error}"))?,
     };

@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Number,
     Text,
     OptionalText,
+    /// A text that may be a secret which should not be there: never shown.
+    HiddenText,
     Duration,
     /// Exactly these keys.
     Section(BTreeMap<String, Shape>),
@@ -144,7 +146,7 @@ impl Shape {
             Self::Flag => value.is_bool(),
             Self::Whole => value.is_u64(),
             Self::Number => value.as_f64().is_some_and(f64::is_finite),
-            Self::Text | Self::Duration => value.is_string(),
+            Self::Text | Self::HiddenText | Self::Duration => value.is_string(),
             Self::OptionalText => value.is_string() || value.is_null(),
             Self::Section(_) | Self::Named(_) => value.is_mapping(),
         }
@@ -153,7 +155,7 @@ impl Shape {
     /// Reads a value that came without YAML around it, from a variable or a flag.
     pub(super) fn read(&self, text: &str) -> Result<Value, String> {
         let value = match self {
-            Self::Text | Self::Duration => Value::String(text.to_owned()),
+            Self::Text | Self::HiddenText | Self::Duration => Value::String(text.to_owned()),
             Self::OptionalText if text.is_empty() || text == "null" => Value::Null,
             Self::OptionalText => Value::String(text.to_owned()),
             Self::Flag | Self::Whole | Self::Number => {
@@ -164,8 +166,19 @@ impl Shape {
         if self.takes(&value) { Ok(value) } else { Err(self.wrong(&value)) }
     }
 
+    fn hides(&self) -> bool {
+        match self {
+            Self::HiddenText => true,
+            Self::Named(inner) => inner.hides(),
+            _ => false,
+        }
+    }
+
     fn wrong(&self, value: &Value) -> String {
         let found = match value {
+            Value::String(_) | Value::Bool(_) | Value::Number(_) if self.hides() => {
+                "what is there".to_owned()
+            }
             Value::Null => "nothing".to_owned(),
             Value::String(text) => format!("{text:?}"),
             Value::Bool(_) | Value::Number(_) => scalar(value),
@@ -177,10 +190,12 @@ impl Shape {
             Self::Flag => "takes true or false",
             Self::Whole => "takes a whole number of at least 0",
             Self::Number => "takes a number",
-            Self::Text | Self::OptionalText if value.is_mapping() || value.is_sequence() => {
+            Self::Text | Self::OptionalText | Self::HiddenText
+                if value.is_mapping() || value.is_sequence() =>
+            {
                 "takes a text"
             }
-            Self::Text | Self::OptionalText => "takes a text: put it in quotes",
+            Self::Text | Self::OptionalText | Self::HiddenText => "takes a text: put it in quotes",
             Self::Duration => "takes a duration such as 90s, 30m, 24h or 7d",
             Self::Section(_) => "is a section: set the keys in it",
             Self::Named(_) => "is a section of names: set the keys below a name in it",

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 
+use crate::consume::LogError;
+
 /// A refused request.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -21,12 +23,29 @@ pub enum ApiError {
         "no agent {0:?}: GET /api/agents lists those that have sent traces or stand in the repo"
     )]
     NoAgent(String),
+    /// A record is larger than the log takes.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The log cannot be reached now.
+    #[error("{0}: try again in a moment")]
+    Unavailable(String),
     /// State is still being restored.
     #[error("still restoring: try again in a moment")]
     NotReady,
     /// The log or the state behind it failed; the log says more.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<LogError> for ApiError {
+    fn from(problem: LogError) -> Self {
+        let text = problem.to_string();
+        match problem {
+            LogError::TooLarge { .. } => Self::TooLarge(text),
+            passing if passing.is_passing() => Self::Unavailable(text),
+            _ => Self::Internal(text),
+        }
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -36,7 +55,8 @@ impl IntoResponse for ApiError {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadBody(_) => StatusCode::BAD_REQUEST,
             Self::NoAgent(_) => StatusCode::NOT_FOUND,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotReady | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // That it is not ready yet is an answer, not a failure.

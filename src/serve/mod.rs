@@ -30,7 +30,7 @@ use crate::govern::AgentView;
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Gives the agents as they stand, by name.
-pub type Views = Arc<dyn Fn() -> Result<Vec<AgentView>, String> + Send + Sync>;
+pub type Views = Arc<dyn Fn() -> Result<Vec<AgentView>, ApiError> + Send + Sync>;
 
 /// What the server works with.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ pub fn router(server: Server) -> Router {
 async fn all(server: &Server) -> Result<Vec<AgentView>, ApiError> {
     let views = server.views.clone();
     let result = tokio::task::spawn_blocking(move || views()).await;
-    result.map_err(|panic| ApiError::Internal(panic.to_string()))?.map_err(ApiError::Internal)
+    result.map_err(|panic| ApiError::Internal(panic.to_string()))?
 }
 
 async fn one(server: &Server, name: &str) -> Result<AgentView, ApiError> {

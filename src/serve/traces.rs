@@ -24,9 +24,7 @@ pub(super) async fn post_traces(
         records.into_iter().map(|run| NewRecord::new(Topic::AgentTraces, "", run)).collect();
     let log = server.log.clone();
     let appended = tokio::task::spawn_blocking(move || log.append(records)).await;
-    appended
-        .map_err(|panic| ApiError::Internal(panic.to_string()))?
-        .map_err(|problem| ApiError::Internal(problem.to_string()))?;
+    appended.map_err(|panic| ApiError::Internal(panic.to_string()))??;
     Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": accepted }))))
 }
 

@@ -91,6 +91,21 @@ fn start() -> Result<Broker, String> {
     }
 }
 
+/// A prefix that nobody else has.
+pub(crate) fn fresh_prefix() -> String {
+    format!("t{:012x}.", fastrand::u64(..1 << 48))
+}
+
+/// The broker's listener with TLS and login; `None` if there is none here, which `wanted_by` is told.
+pub(crate) fn secure(wanted_by: &str) -> Option<&'static Secure> {
+    let secure = broker(wanted_by)?.secure.as_ref();
+    if secure.is_none() {
+        let why = "the broker is not ours, and how to log in there is not known";
+        writeln!(std::io::stderr(), "skipped: {wanted_by} ({why})").unwrap();
+    }
+    secure
+}
+
 /// A log on the broker with topics of its own.
 pub(crate) struct OnKafka {
     pub(crate) settings: KafkaSettings,
@@ -109,7 +124,7 @@ impl OnKafka {
         let broker = broker(wanted_by)?;
         let dir = TempDir::new().unwrap();
         let settings = KafkaSettings {
-            prefix: format!("t{:012x}.", fastrand::u64(..1 << 48)),
+            prefix: fresh_prefix(),
             partitions,
             ..KafkaSettings::new(&broker.address, dir.path())
         };

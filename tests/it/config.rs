@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use whetstone::base::AgentName;
-use whetstone::config::{Config, ConfigError, DEFAULTS, Llm, Repo, Roles};
+use whetstone::config::{Config, ConfigError, DEFAULTS, Llm, Log, Repo, Roles};
+use whetstone::consume::KafkaSettings;
 use whetstone::fold::WindowKind;
 use whetstone::govern::Rollout;
 
@@ -236,7 +237,7 @@ guard:
       WHETSTONE_LLM__ATTEMPTS: llm.attempts must be from 1 to 10, not 11
       --set reward.latency_weight=0.5: reward.latency_weight is a cost: it must be 0 or below
       --set seed: write it as key=value, e.g. windows.length=6h
-      --set window.length=1h: there is no key window.length; did you mean windows.length?
+      --set window.length=…: there is no key window.length; did you mean windows.length?
       --set windows.kind=slidding: windows.kind must be sliding, tumbling or count, not "slidding"
     "#);
 }
@@ -326,6 +327,218 @@ fn a_server_that_others_reach_needs_a_token_that_is_there() {
         ..Written::default()
     };
     assert_snapshot!(empty.error(), @"whetstone.yaml:1: http.token_env gives nothing: it is empty");
+}
+
+/// A section of a cluster that is asked for.
+fn kafka(section: &str) -> String {
+    format!("{{ log: {{ kind: kafka }}, kafka: {{ {section} }} }}")
+}
+
+fn settings(written: &Written<'_>) -> KafkaSettings {
+    match written.load().unwrap().log {
+        Log::Kafka { settings, .. } => settings,
+        Log::Embedded => panic!("not on Kafka"),
+    }
+}
+
+#[test]
+fn what_is_said_of_a_cluster_becomes_what_its_client_knows() {
+    let text = kafka(
+        "brokers: 'one:9092, [::1]:9093', prefix: a.b_c-, instance: pod-0, replication_factor: 3, \
+         create_topics: true, partitions: 24, security: { protocol: sasl_ssl, ca_file: ca.pem, \
+         mechanism: SCRAM-SHA-512, username: ada, password_env: WHETSTONE_KAFKA_PASSWORD }, \
+         properties: { ssl.key.password: 'env:WHETSTONE_KEY_PASSWORD', debug: broker, \
+         compression.codec: lz4 }",
+    );
+    let environment: &[_] =
+        &[("WHETSTONE_KAFKA_PASSWORD", "s3cret\n"), ("WHETSTONE_KEY_PASSWORD", "k3y")];
+    let flags: &[_] = &["kafka.properties.socket.timeout.ms=30000", "data_dir=here"];
+    let written = Written { file: &text, environment, flags };
+    let config = written.load().unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("s3cret") && !shown.contains("k3y"), "{shown}");
+    let Log::Kafka { settings, create_topics } = config.log else { panic!("{shown}") };
+    assert!(create_topics);
+    assert_eq!(settings.brokers, "one:9092, [::1]:9093");
+    assert_eq!((settings.prefix.as_str(), settings.instance.as_deref()), ("a.b_c-", Some("pod-0")));
+    assert_eq!((settings.partitions, settings.replication), (24, Some(3)));
+    assert_eq!(settings.state_dir, PathBuf::from("here"));
+    let properties = settings.properties.iter();
+    let properties: Vec<_> =
+        properties.map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    let expected = [
+        ("compression.type", "lz4"),
+        ("debug", "broker"),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("sasl.password", "s3cret"),
+        ("sasl.username", "ada"),
+        ("security.protocol", "sasl_ssl"),
+        ("socket.timeout.ms", "30000"),
+        ("ssl.ca.location", "ca.pem"),
+        ("ssl.key.password", "k3y"),
+    ];
+    assert_eq!(properties, expected);
+}
+
+#[test]
+fn a_secret_of_a_cluster_may_be_in_a_file() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("password");
+    fs::write(&path, "from a file\n").unwrap();
+    let check = |section: String, property: &str| {
+        let text = kafka(&section);
+        let settings = settings(&file(&text));
+        assert_eq!(settings.properties[property].expose_secret(), "from a file", "{section}");
+    };
+    let login = "protocol: sasl_plaintext, mechanism: PLAIN, username: ada";
+    check(format!("security: {{ {login}, password_file: {path:?} }}"), "sasl.password");
+    check(format!("properties: {{ sasl.password: 'file:{}' }}", path.display()), "sasl.password");
+    let text = kafka(
+        "security: { protocol: sasl_ssl, mechanism: OAUTHBEARER, token_file: /run/token }, \
+         replication_factor: 0",
+    );
+    let settings = settings(&file(&text));
+    assert_eq!(settings.token_file, Some(PathBuf::from("/run/token")));
+    assert_eq!(settings.replication, None);
+}
+
+#[test]
+fn each_impossible_value_of_a_cluster_is_named_with_what_is_allowed() {
+    let sections = [
+        "brokers: ''",
+        "brokers: 'one:9092,two'",
+        "brokers: 'http://one:9092'",
+        "brokers: 'one:0'",
+        "brokers: 'user:pass@[::1:9092'",
+        "prefix: 'a b'",
+        "instance: ''",
+        "instance: pod/0",
+        "partitions: 0",
+        "replication_factor: 11",
+        "create_topics: please",
+        "security: { protocol: SASL_SSL }",
+        "security: { protocol: sasl_ssl }",
+        "security: { mechanism: PLAIN }",
+        "security: { protocol: sasl_ssl, mechanism: GSSAPI, username: a, password_file: /dev/null }",
+        "security: { protocol: sasl_ssl, mechanism: PLAIN }",
+        "security: { protocol: sasl_ssl, mechanism: PLAIN, username: a }",
+        "security: { protocol: sasl_ssl, mechanism: OAUTHBEARER }",
+        "security: { protocol: sasl_ssl, mechanism: OAUTHBEARER, token_file: t, username: a }",
+        "security: { protocol: sasl_ssl, mechanism: PLAIN, username: a, password_env: UNSET }",
+        "security: { protocol: sasl_ssl, mechanism: PLAIN, username: a, password_env: A, password_file: b }",
+        "security: { ca_file: ca.pem, username: a, token_file: t }",
+        "security: { protocol: ssl, certificate_file: c.pem }",
+        "properties: { enable.idempotence: 'false' }",
+        "properties: { request.required.acks: '1' }",
+        "properties: { sasl.password: s3cret }",
+        "properties: { socket.timeout.ms: 'env:UNSET' }",
+        "properties: { socket.timeout.ms: 'file:/nowhere' }",
+        "properties: { linger.ms: '1', queue.buffering.max.ms: '2' }",
+        "security: { protocol: ssl }, properties: { security.protocol: plaintext }",
+        "broker: one:9092",
+    ];
+    let texts: Vec<_> = sections.iter().map(|section| kafka(section)).collect();
+    let shown = texts.iter().zip(sections);
+    let shown: String =
+        shown.map(|(text, section)| format!("{section}\n    {}\n", file(text).error())).collect();
+    assert_snapshot!(shown, @r#"
+    brokers: ''
+        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not ""
+    brokers: 'one:9092,two'
+        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "one:9092,two"
+    brokers: 'http://one:9092'
+        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "http://one:9092"
+    brokers: 'one:0'
+        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "one:0"
+    brokers: 'user:pass@[::1:9092'
+        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "user:pass@[::1:9092"
+    prefix: 'a b'
+        whetstone.yaml:1: kafka.prefix takes letters, digits, '.', '_' and '-', not "a b"
+    instance: ''
+        whetstone.yaml:1: kafka.instance must not be empty
+    instance: pod/0
+        whetstone.yaml:1: kafka.instance takes letters, digits, '.', '_' and '-', not "pod/0"
+    partitions: 0
+        whetstone.yaml:1: kafka.partitions must be from 1 to 10000, not 0
+    replication_factor: 11
+        whetstone.yaml:1: kafka.replication_factor must be from 0 to 10, not 11
+    create_topics: please
+        whetstone.yaml:1: kafka.create_topics takes true or false, not "please"
+    security: { protocol: SASL_SSL }
+        whetstone.yaml:1: kafka.security.protocol must be one of plaintext, ssl, sasl_plaintext, sasl_ssl, not "SASL_SSL"
+    security: { protocol: sasl_ssl }
+        whetstone.yaml:1: kafka.security.mechanism must be set: one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
+    security: { mechanism: PLAIN }
+        whetstone.yaml:1: kafka.security.mechanism needs protocol sasl_ssl or sasl_plaintext, not plaintext
+    security: { protocol: sasl_ssl, mechanism: GSSAPI, username: a, password_file: /dev/null }
+        2 problems in the configuration:
+      whetstone.yaml:1: kafka.security.mechanism must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, not "GSSAPI"
+      whetstone.yaml:1: kafka.security.password_file gives nothing: it is empty
+    security: { protocol: sasl_ssl, mechanism: PLAIN }
+        whetstone.yaml:1: kafka.security.username must be set for PLAIN
+    security: { protocol: sasl_ssl, mechanism: PLAIN, username: a }
+        whetstone.yaml:1: kafka.security.password_env or kafka.security.password_file must be set for PLAIN
+    security: { protocol: sasl_ssl, mechanism: OAUTHBEARER }
+        whetstone.yaml:1: kafka.security.token_file must be set for OAUTHBEARER
+    security: { protocol: sasl_ssl, mechanism: OAUTHBEARER, token_file: t, username: a }
+        whetstone.yaml:1: kafka.security.username is not for OAUTHBEARER, which takes a token_file
+    security: { protocol: sasl_ssl, mechanism: PLAIN, username: a, password_env: UNSET }
+        whetstone.yaml:1: kafka.security.password_env names the variable "UNSET", which is not set
+    security: { protocol: sasl_ssl, mechanism: PLAIN, username: a, password_env: A, password_file: b }
+        whetstone.yaml:1: kafka.security.password_file and kafka.security.password_env are both set: set one
+    security: { ca_file: ca.pem, username: a, token_file: t }
+        3 problems in the configuration:
+      whetstone.yaml:1: kafka.security.ca_file needs protocol sasl_ssl or ssl, not plaintext
+      whetstone.yaml:1: kafka.security.username needs protocol sasl_ssl or sasl_plaintext, not plaintext
+      whetstone.yaml:1: kafka.security.token_file needs mechanism OAUTHBEARER
+    security: { protocol: ssl, certificate_file: c.pem }
+        whetstone.yaml:1: kafka.security.certificate_file needs the other of certificate_file and key_file too
+    properties: { enable.idempotence: 'false' }
+        whetstone.yaml:1: kafka.properties.enable.idempotence cannot be set: exactly-once rests on it
+    properties: { request.required.acks: '1' }
+        whetstone.yaml:1: kafka.properties.request.required.acks cannot be set: exactly-once rests on it
+    properties: { sasl.password: s3cret }
+        whetstone.yaml:1: kafka.properties.sasl.password is a secret: write env:NAME or file:PATH instead of the value
+    properties: { socket.timeout.ms: 'env:UNSET' }
+        whetstone.yaml:1: kafka.properties.socket.timeout.ms names the variable "UNSET", which is not set
+    properties: { socket.timeout.ms: 'file:/nowhere' }
+        whetstone.yaml:1: kafka.properties.socket.timeout.ms cannot be read from "/nowhere": No such file or directory (os error 2)
+    properties: { linger.ms: '1', queue.buffering.max.ms: '2' }
+        whetstone.yaml:1: kafka.properties.queue.buffering.max.ms is set already, by kafka.security or as linger.ms: set it once
+    security: { protocol: ssl }, properties: { security.protocol: plaintext }
+        whetstone.yaml:1: kafka.properties.security.protocol is set already, by kafka.security or as security.protocol: set it once
+    broker: one:9092
+        whetstone.yaml:1: there is no key kafka.broker; did you mean kafka.brokers?
+    "#);
+    // What nobody uses is not looked at.
+    file("kafka: { brokers: '' }").load().unwrap();
+}
+
+#[test]
+fn a_secret_in_a_wrong_place_is_refused_and_not_repeated() {
+    let check = |file: &str, environment: &[(&str, &str)], flags: &[&str], says: &str| {
+        let error = Written { file, environment, flags }.load().unwrap_err();
+        let error = format!("{error} {error:?}");
+        assert!(error.contains(says), "{says:?} is not in {error}");
+        assert!(!error.contains("12345"), "a secret: {error}");
+    };
+    let on = "log: { kind: kafka }";
+    let file = |section: &str| kafka(section);
+    let hint = "kafka.properties.sasl.password is a secret: write env:NAME or file:PATH";
+    check(&file("properties: { sasl.password: '12345' }"), &[], &[], hint);
+    check(&file("properties: { sasl.password: 12345 }"), &[], &[], "put it in quotes");
+    check(&file("properties: 12345"), &[], &[], "is a section of names");
+    check(&file("security: { password: 12345 }"), &[], &[], "did you mean");
+    check(&file("security: { password_env: pw-12345 }"), &[], &[], "not the secret");
+    check(on, &[("WHETSTONE_KAFKA__PROPERTIES__SASL.PASSWORD", "12345")], &[], hint);
+    check(on, &[("WHETSTONE_KAFKA__SECURITY__PASSWORD", "12345")], &[], "did you mean");
+    check(on, &[], &["kafka.properties.sasl.password=12345"], hint);
+    check(on, &[], &["kafka.properties.sasl.password 12345"], "write it as key=value");
+    check(on, &[], &["kafka.properties=12345"], "is a section of names");
+    check(on, &[], &["kafka.security.password=12345"], "did you mean");
+    check(on, &[], &["Kafka.properties.sasl.password=12345"], "there is no key Kafka.");
+    check(on, &[], &["sasl.password=12345"], "there is no key sasl.password");
+    check(on, &[], &["http.token=12345"], "did you mean http.token_env");
 }
 
 #[test]

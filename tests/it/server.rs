@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use whetstone::config::{Config, Log};
+use whetstone::consume::KafkaSettings;
 use whetstone::simulate::simulated_agents;
 
-use crate::broker::OnKafka;
+use crate::broker::{OnKafka, broker, fresh_prefix};
 
 /// The binary under test.
 pub(crate) fn whetstone() -> Command {
@@ -76,6 +78,33 @@ impl Place {
             format!("kafka.prefix={}", kafka.settings.prefix),
         ]);
         place
+    }
+
+    /// One whose log is on the broker, with topics of its own that the server may create.
+    pub(crate) fn on_new_topics(settings: &[&str], wanted_by: &str) -> Option<Self> {
+        let broker = broker(wanted_by)?;
+        let mut place = Self::new(&["log.kind=kafka", "llm.enabled=false"]);
+        place.settings.extend([
+            format!("kafka.brokers={}", broker.address),
+            format!("kafka.prefix={}", fresh_prefix()),
+        ]);
+        place.settings.extend(settings.iter().map(|text| (*text).to_owned()));
+        Some(place)
+    }
+
+    /// Its settings, as the server reads them.
+    pub(crate) fn config(&self) -> Config {
+        let data = format!("data_dir={}", self.dir.path().join("data").display());
+        let settings = std::iter::once(data).chain(self.settings.iter().cloned());
+        Config::load(None, [], &settings.collect::<Vec<_>>()).unwrap()
+    }
+
+    /// What reaches its cluster.
+    pub(crate) fn kafka(&self) -> KafkaSettings {
+        match self.config().log {
+            Log::Kafka { settings, .. } => settings,
+            Log::Embedded => panic!("not on Kafka"),
+        }
     }
 
     pub(crate) fn repo(&self) -> PathBuf {

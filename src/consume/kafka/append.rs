@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::producer::ThreadedProducer;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::cluster::Cluster;
 use super::context::Context;
-use super::produce::{Transactions, send};
+use super::produce::{Transactions, send, too_large};
 use super::receipt::Receipt;
 use super::{LogError, NewRecord, client, problem};
 
@@ -54,15 +55,32 @@ impl Appender {
     }
 
     fn append_one(&self, record: &NewRecord) -> Result<(), LogError> {
+        let producer = self.single()?;
+        let appended = self.send_one(&producer, record);
+        // Some refusals are final for a producer. A new one may do better, once somebody has seen to it.
+        if appended.is_err()
+            && let Some((code, why)) = producer.client().fatal_error()
+        {
+            *self.single.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let doing = format!("append to {}", self.cluster.name(record.topic));
+            return Err(problem::of_code_because(code, &doing, &why));
+        }
+        appended
+    }
+
+    fn send_one(&self, producer: &Single, record: &NewRecord) -> Result<(), LogError> {
         let receipt = Arc::new(Receipt::default());
-        send(&self.cluster, self.single()?.as_ref(), record, &receipt)?;
-        let doing = "append a record";
+        send(&self.cluster, producer, record, &receipt)?;
+        let doing = format!("append to {}", self.cluster.name(record.topic));
         if !receipt.wait(1, DELIVERY_AND_MORE) {
             return Err(LogError::Unavailable(format!("cannot {doing}: no answer")));
         }
         match receipt.failure() {
             None => Ok(()),
-            Some((code, why)) => Err(problem::of_code_because(code, doing, &why)),
+            Some((Code::MessageSizeTooLarge, _)) => {
+                Err(too_large(&self.cluster, std::slice::from_ref(record)))
+            }
+            Some((code, why)) => Err(problem::of_code_because(code, &doing, &why)),
         }
     }
 

@@ -17,6 +17,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// How often to look for the reason of a failed connection.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How many events are seen to before a question; what needs an answer comes first.
+const EVENTS: usize = 100;
+
 /// A cluster, as seen by one process.
 pub(super) struct Cluster {
     pub(super) settings: KafkaSettings,
@@ -44,6 +47,15 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The client that asks, after it was given a chance to see what waits for it: it asks for a new
+    /// token only so, and without one it does not get through once it has to connect again.
+    fn asking(&self) -> &BaseConsumer<Context> {
+        for _ in 0..EVENTS {
+            let _event = self.questions.poll(Duration::ZERO);
+        }
+        &self.questions
+    }
+
     /// The topic's name on the brokers.
     pub(super) fn name(&self, topic: Topic) -> String {
         format!("{}{topic}", self.settings.prefix)
@@ -69,7 +81,7 @@ impl Cluster {
         let name = self.name(topic);
         let failed = |error| problem::of(&error, &format!("ask for the partitions of {name}"));
         let metadata =
-            self.questions.client().fetch_metadata(Some(&name), ANSWER).map_err(failed)?;
+            self.asking().client().fetch_metadata(Some(&name), ANSWER).map_err(failed)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             return Ok(None);
         };
@@ -101,6 +113,6 @@ impl Cluster {
     /// markers included.
     pub(super) fn watermarks(&self, name: &str, partition: i32) -> Result<(i64, i64), LogError> {
         let failed = |error| problem::of(&error, &format!("ask for the end of {name}/{partition}"));
-        self.questions.fetch_watermarks(name, partition, ANSWER).map_err(failed)
+        self.asking().fetch_watermarks(name, partition, ANSWER).map_err(failed)
     }
 }

@@ -21,16 +21,23 @@ pub(super) struct Context {
     token_file: Option<PathBuf>,
     /// The latest error that says why nothing works, for whoever only sees a time-out.
     last: Arc<Mutex<Option<(Code, String)>>>,
+    /// The latest failure of a connection that was logged: some are never reported as errors.
+    failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Context {
     pub(super) fn new(settings: &KafkaSettings) -> Self {
-        Self { token_file: settings.token_file.clone(), last: Arc::default() }
+        let token_file = settings.token_file.clone();
+        Self { token_file, last: Arc::default(), failure: Arc::default() }
     }
 
     /// The latest error and its text.
     pub(super) fn last_error(&self) -> Option<(Code, String)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, code: Code, reason: &str) {
@@ -46,6 +53,11 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            // What comes first names a thread.
+            let text = message.split_once("]: ").map_or(message, |(_, text)| text);
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+        }
         match level {
             // About properties that another kind of client has: every client is given them all.
             _ if facility == "CONFWARN" => {}
@@ -69,7 +81,10 @@ impl ClientContext for Context {
         &self,
         _config: Option<&str>,
     ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        let path = self.token_file.as_ref().ok_or("set kafka.token_file to a file with a token")?;
+        let path = self
+            .token_file
+            .as_ref()
+            .ok_or("set kafka.security.token_file to a file with a token")?;
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read the token file {}: {error}", path.display()))?;
         let token = text.trim().to_owned();

@@ -39,6 +39,8 @@ impl Tail {
         let consumer: BaseConsumer<Context> = client::reader(&cluster.settings)
             .create_with_context(Context::new(&cluster.settings))
             .map_err(|error| problem::config(&error))?;
+        // A client asks for a token only when it is polled, and gets no answers without one.
+        let _event = consumer.poll(Duration::ZERO);
         let mut from = TopicPartitionList::new();
         let mut behind = BTreeMap::new();
         for partition in (0..cluster.partitions(topic)?).filter(|number| share.has(*number)) {

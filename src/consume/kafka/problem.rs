@@ -47,7 +47,10 @@ fn sorted(code: Code, doing: &str, detail: &str) -> LogError {
         Code::TransactionalIdAuthorizationFailed => refused(
             "allow this user to write with the transactional ids (kafka-acls --transactional-id)",
         ),
-        Code::ClusterAuthorizationFailed => refused("allow this user to do so on the cluster"),
+        Code::ClusterAuthorizationFailed => refused(
+            "allow this user to write the topics; before Kafka 2.8 also IdempotentWrite on the cluster \
+             (kafka-acls --cluster)",
+        ),
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
@@ -57,9 +60,9 @@ fn sorted(code: Code, doing: &str, detail: &str) -> LogError {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             refused("create the topics with `whetstone check --create-topics`")
         }
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => refused(
-            "raise max.message.bytes of the topic: `whetstone check` names those that take too little",
-        ),
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => {
+            refused("raise max.message.bytes of the topic")
+        }
         Code::KafkaStorageError => LogError::Unavailable(format!(
             "cannot {doing}: {detail}; see whether the disks of the brokers are full or broken"
         )),
@@ -110,22 +113,41 @@ pub(super) fn is_refusal(code: Code) -> bool {
 /// Why no connection came about.
 pub(super) fn connecting(context: &Context, brokers: &str) -> LogError {
     let doing = format!("connect to {brokers}");
-    match context.last_error() {
-        Some((Code::SSL, reason)) => LogError::Refused(format!(
-            "cannot {doing}: {reason}; check kafka.security: protocol and CA file"
-        )),
+    let failed = match context.last_error() {
+        Some((Code::SSL, reason)) => {
+            let advice = "check kafka.security: protocol and CA file";
+            return LogError::Refused(format!("cannot {doing}: {reason}; {advice}"));
+        }
+        Some((Code::AllBrokersDown, reason)) => {
+            sorted(Code::AllBrokersDown, &doing, &context.last_failure().unwrap_or(reason))
+        }
         Some((code, reason)) => sorted(code, &doing, &reason),
-        None => LogError::Unavailable(format!(
-            "cannot {doing}: no answer; check kafka.brokers, and that they can be reached from here"
+        None => {
+            let reason = context.last_failure().unwrap_or_else(|| "no answer".to_owned());
+            sorted(Code::BrokerTransportFailure, &doing, &reason)
+        }
+    };
+    match failed {
+        LogError::Unavailable(text) => LogError::Unavailable(format!(
+            "{text}; check kafka.brokers, that they can be reached from here, and \
+             kafka.security.protocol"
         )),
+        failed => failed,
     }
 }
 
 /// The settings cannot be used at all.
 pub(super) fn config(error: &KafkaError) -> LogError {
-    // A wrong value is part of the error's own text, and may be a secret.
+    // A wrong value is part of the error's own text, cut or whole, and may be a secret.
     let detail = match error {
-        KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
+        KafkaError::ClientConfig(_, description, key, _) => {
+            let told = description.trim();
+            match told.split_once(" is outside allowed range ") {
+                Some((_, range)) => format!("{key} takes a number from {range}"),
+                None if told.starts_with("No such") => told.to_owned(),
+                None => format!("{key} does not take the value that it is given"),
+            }
+        }
         error => error.to_string(),
     };
     LogError::Refused(format!(
@@ -134,14 +156,20 @@ pub(super) fn config(error: &KafkaError) -> LogError {
 }
 
 /// What a consumer reports between two records: an error if it stands in the way of reading on. What
-/// the client mends by itself is logged only.
+/// the client mends by itself is logged only; that it is no longer let in, too, since it was once, and
+/// a new token or password may come.
 pub(super) fn while_reading(error: &KafkaError, what: &str) -> Result<(), LogError> {
     let doing = format!("read {what}");
     match of(error, &doing) {
+        shut_out if code(error).is_some_and(is_refusal) => {
+            tracing::warn!(problem = %shut_out, "tries again");
+            Ok(())
+        }
         refused @ LogError::Refused(_) => Err(refused),
         failed if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Err(failed),
         passing => {
-            tracing::info!(problem = %passing, "goes on");
+            // Many a second while brokers are away; what comes of it is said by the role.
+            tracing::debug!(problem = %passing, "goes on");
             Ok(())
         }
     }

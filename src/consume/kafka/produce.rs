@@ -16,8 +16,9 @@ use super::context::Context;
 use super::receipt::Receipt;
 use super::{LogError, NewRecord, problem};
 
-/// For one exchange with a coordinator, tried again within it. More than a broker's restart takes.
-const COORDINATOR: Duration = Duration::from_secs(30);
+/// For one exchange with a coordinator, tried again within it. After that the role starts again, as it
+/// does for as long as it takes; a longer wait would only keep it from ending when it is told to.
+const COORDINATOR: Duration = Duration::from_secs(15);
 /// Between two looks at a full queue.
 const FULL: Duration = Duration::from_millis(20);
 
@@ -62,7 +63,7 @@ impl Transactions {
             .map_err(|error| problem::config(&error))?;
         let this = Self { cluster: Arc::clone(cluster), producer, group: group.to_owned() };
         this.patiently(|| this.producer.init_transactions(COORDINATOR))
-            .map_err(|error| this.failed(&error, "begin with transactions"))?;
+            .map_err(|error| this.failed(&error, &format!("begin with transactions as {id}")))?;
         Ok(this)
     }
 
@@ -77,19 +78,23 @@ impl Transactions {
             .map_err(|error| self.failed(&error, "begin a transaction"))?;
         fail_point!("step-begun", |_| std::process::abort());
         let receipt = Arc::new(Receipt::default());
-        self.fill(outputs, positions, &receipt).inspect_err(|_| self.give_up())?;
-        fail_point!("step-before-commit", |_| std::process::abort());
-        if let Err(error) = self.patiently(|| self.producer.commit_transaction(COORDINATOR)) {
+        let done = self.fill(outputs, positions, &receipt).and_then(|()| {
+            fail_point!("step-before-commit", |_| std::process::abort());
+            self.patiently(|| self.producer.commit_transaction(COORDINATOR))
+                .map_err(|error| self.failed(&error, "commit a transaction").into())
+        });
+        if let Err(failed) = done {
             self.give_up();
-            let doing = "commit a transaction";
             // A delivery that failed says more than the transaction that failed with it.
-            let failed = match (self.failed(&error, doing), receipt.failure()) {
-                (LogError::Unavailable(_), Some((code, why))) => {
-                    problem::of_code_because(code, doing, &why)
+            return Err(match (failed, receipt.failure()) {
+                (_, Some((Code::MessageSizeTooLarge, _))) => {
+                    too_large(&self.cluster, outputs).into()
+                }
+                (Failure::Final(LogError::Unavailable(_)), Some((code, why))) => {
+                    problem::of_code_because(code, "commit a transaction", &why).into()
                 }
                 (failed, _) => failed,
-            };
-            return Err(failed.into());
+            });
         }
         fail_point!("step-committed", |_| std::process::abort());
         Ok(())
@@ -150,6 +155,18 @@ impl Transactions {
                 result => return result,
             }
         }
+    }
+}
+
+/// One of `records` was more than its topic takes: the largest, as far as can be told.
+pub(super) fn too_large(cluster: &Cluster, records: &[NewRecord]) -> LogError {
+    let bytes = |record: &NewRecord| record.key.len() + record.value.len();
+    match records.iter().max_by_key(|record| bytes(record)) {
+        Some(largest) => {
+            let topic = cluster.name(largest.topic);
+            LogError::TooLarge { topic, bytes: bytes(largest) }
+        }
+        None => problem::of_code(Code::MessageSizeTooLarge, "send"),
     }
 }
 

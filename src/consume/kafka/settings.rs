@@ -28,9 +28,10 @@ pub struct KafkaSettings {
 }
 
 /// Properties on which exactly-once rests.
-const OURS: [&str; 15] = [
+const OURS: [&str; 17] = [
     "acks",
     "allow.auto.create.topics",
+    "auto.commit.enable",
     "auto.offset.reset",
     "bootstrap.servers",
     "enable.auto.commit",
@@ -43,11 +44,15 @@ const OURS: [&str; 15] = [
     "isolation.level",
     "metadata.broker.list",
     "partition.assignment.strategy",
+    "request.required.acks",
     "transactional.id",
 ];
 
 /// Properties whose values must not be written into a file that others read.
-const SECRET: [&str; 8] = [
+const SECRET: [&str; 10] = [
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.credentials.client.secret",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.config",
     "sasl.password",
@@ -55,7 +60,14 @@ const SECRET: [&str; 8] = [
     "ssl.key.pem",
     "ssl.keystore.password",
     "ssl.truststore.password",
-    "sasl.oauthbearer.assertion.private.key.passphrase",
+];
+
+/// Other names of properties that have a value here: with both set, chance would decide.
+const ALIASES: [(&str, &str); 4] = [
+    ("compression.codec", "compression.type"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("sasl.mechanisms", "sasl.mechanism"),
 ];
 
 impl KafkaSettings {
@@ -76,6 +88,12 @@ impl KafkaSettings {
     /// Whether `property` may not be set, since exactly-once rests on it.
     pub fn is_ours(property: &str) -> bool {
         OURS.contains(&property)
+    }
+
+    /// The name of `property` that is used here, where it has several.
+    pub fn usual_name(property: &str) -> &str {
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == property);
+        alias.map_or(property, |(_, usual)| usual)
     }
 
     /// Whether `property` holds a secret.

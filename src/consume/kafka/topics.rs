@@ -8,6 +8,7 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use secrecy::ExposeSecret as _;
 
 use super::client::{self, MAX_RECORD_BYTES};
 use super::cluster::{ANSWER, Cluster};
@@ -35,6 +36,10 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A batch of records, which is refused whole, and which clients fill so far: Kafka's default of
+/// max.message.bytes.
+const BATCH_BYTES: u64 = 1_048_588;
+
 /// The settings of a topic that differ from the brokers' defaults.
 fn settings(topic: Topic) -> Vec<(&'static str, String)> {
     let mut settings = vec![
@@ -52,6 +57,21 @@ fn settings(topic: Topic) -> Vec<(&'static str, String)> {
     settings
 }
 
+/// Whether we log in with a token. The client's part for administration never asks for one, so that it
+/// waits for ever: <https://github.com/fede1024/rust-rdkafka/issues/757>.
+fn by_token(cluster: &Cluster) -> bool {
+    let mechanism = cluster.settings.properties.get("sasl.mechanism");
+    mechanism.is_some_and(|mechanism| mechanism.expose_secret() == "OAUTHBEARER")
+}
+
+/// How to create a topic by hand.
+fn by_hand(cluster: &Cluster, topic: Topic) -> String {
+    let settings: String =
+        settings(topic).iter().map(|(key, value)| format!(" --config {key}={value}")).collect();
+    let (name, partitions) = (cluster.name(topic), cluster.settings.partitions);
+    format!("\n  kafka-topics --create --topic {name} --partitions {partitions}{settings}")
+}
+
 fn admin(cluster: &Cluster) -> Result<AdminClient<Context>, LogError> {
     client::questions(&cluster.settings)
         .create_with_context(Context::new(&cluster.settings))
@@ -60,6 +80,9 @@ fn admin(cluster: &Cluster) -> Result<AdminClient<Context>, LogError> {
 
 pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
     let mut created = Vec::new();
+    if by_token(cluster) {
+        return none_missing(cluster).map(|()| created);
+    }
     let admin = admin(cluster)?;
     for topic in Topic::ALL {
         if cluster.count(topic)?.is_some() {
@@ -79,6 +102,16 @@ pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
             Some(Ok(_)) => created.push(name),
             // Another instance was faster.
             Some(Err((_, Code::TopicAlreadyExists))) | None => {}
+            Some(Err((
+                _,
+                code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed),
+            ))) => {
+                return Err(LogError::Refused(format!(
+                    "cannot {doing}: {code}; allow this user to create topics (kafka-acls \
+                     --operation Create), or let somebody run `whetstone check --create-topics` \
+                     who may"
+                )));
+            }
             Some(Err((_, code))) => return Err(problem::of_code(code, &doing)),
         }
     }
@@ -93,6 +126,22 @@ pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
         }
     }
     Ok(created)
+}
+
+/// Where topics cannot be created.
+fn none_missing(cluster: &Cluster) -> Result<(), LogError> {
+    let mut missing = String::new();
+    for topic in Topic::ALL {
+        if cluster.count(topic)?.is_none() {
+            missing.push_str(&by_hand(cluster, topic));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(LogError::Refused(format!(
+        "topics cannot be created with OAUTHBEARER: log in otherwise for once, or create them by hand:{missing}"
+    )))
 }
 
 pub(super) fn check(cluster: &Cluster) -> Result<Vec<Problem>, LogError> {
@@ -141,6 +190,9 @@ fn wrong_settings(cluster: &Cluster, topics: &[Topic]) -> Result<Vec<Problem>, L
     if topics.is_empty() {
         return Ok(Vec::new());
     }
+    if by_token(cluster) {
+        return Ok(vec![unseen(cluster, "OAUTHBEARER gives no access to them")]);
+    }
     let names: Vec<_> = topics.iter().map(|topic| cluster.name(*topic)).collect();
     let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let admin = admin(cluster)?;
@@ -151,11 +203,20 @@ fn wrong_settings(cluster: &Cluster, topics: &[Topic]) -> Result<Vec<Problem>, L
     let mut sizes = Vec::new();
     for (topic, found) in topics.iter().zip(found) {
         let found = found.map_err(|code| problem::of_code(code, doing))?;
+        // The client drops the reason, which hardly is another one.
+        if found.entries.is_empty() {
+            let why = "allow this user to do so (kafka-acls --operation DescribeConfigs)";
+            return Ok(vec![unseen(cluster, why)]);
+        }
         let name = cluster.name(*topic);
-        sizes.push((
-            *topic,
-            setting(&found, "max.message.bytes").parse::<u64>().unwrap_or_default(),
-        ));
+        let size = setting(&found, "max.message.bytes").parse::<u64>().unwrap_or_default();
+        sizes.push((*topic, size));
+        if size < BATCH_BYTES {
+            let what = format!(
+                "takes batches of {size} bytes, and {BATCH_BYTES} are sent: raise its max.message.bytes"
+            );
+            problems.push(Problem { topic: name.clone(), what, fatal: true });
+        }
         problems.extend(wrong_policy(*topic, &name, &found));
         if setting(&found, "message.timestamp.type") == "CreateTime" {
             problems.push(Problem {
@@ -168,6 +229,22 @@ fn wrong_settings(cluster: &Cluster, topics: &[Topic]) -> Result<Vec<Problem>, L
     }
     problems.extend(too_small(cluster, &sizes));
     Ok(problems)
+}
+
+/// The settings could not be looked at. That need not stop anybody.
+fn unseen(cluster: &Cluster, why: &str) -> Problem {
+    let compacted = Topic::ALL.iter().filter(|topic| topic.compacted());
+    let compacted: Vec<_> = compacted.map(|topic| cluster.name(*topic)).collect();
+    Problem {
+        topic: format!("{}*", cluster.settings.prefix),
+        what: format!(
+            "the topics' settings cannot be looked at: {why}. See for yourself that {} have \
+             cleanup.policy=compact, the others delete, and that dead-letters takes records as large \
+             as agent-traces and prompt-commands do",
+            compacted.join(", ")
+        ),
+        fatal: false,
+    }
 }
 
 fn setting<'a>(found: &'a ConfigResource, key: &str) -> &'a str {
