@@ -1,6 +1,8 @@
 //! The whole command with a model that answers, and with one that is not there: exit 0 either way, and
 //! the reason where people look.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::govern::Content;
@@ -22,6 +24,23 @@ fn traces(place: &Place) -> String {
     let file = place.dir.path().join("runs.jsonl");
     std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
     file.display().to_string()
+}
+
+/// A model that proposes one bullet, each time after `delay`.
+pub(crate) async fn model(delay: Duration) -> MockServer {
+    let server = MockServer::start().await;
+    let edits = json!({"edits": [{"op": "add_bullet", "text": "Look at get_traces before you submit.", "why": "runs with it succeed more often"}], "no_change_reason": null});
+    let answer = json!({
+        "id": "x", "object": "chat.completion", "created": 1, "model": "test-model",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": edits.to_string()}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    });
+    Mock::given(method("POST"))
+        .and(path("/v1/chat/completions"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer).set_delay(delay))
+        .mount(&server)
+        .await;
+    server
 }
 
 /// `whetstone optimize` with the model at `endpoint`; its report.
@@ -52,21 +71,7 @@ fn a_model_that_is_not_there_costs_nothing_but_a_remark() {
 #[test]
 fn a_models_edit_becomes_a_version_with_its_name() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let edits = json!({"edits": [{"op": "add_bullet", "text": "Look at get_traces before you submit.", "why": "runs with it succeed more often"}], "no_change_reason": null});
-    let server = runtime.block_on(async {
-        let server = MockServer::start().await;
-        let answer = json!({
-            "id": "x", "object": "chat.completion", "created": 1, "model": "test-model",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": edits.to_string()}}],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-        });
-        Mock::given(method("POST"))
-            .and(path("/v1/chat/completions"))
-            .respond_with(ResponseTemplate::new(200).set_body_json(answer))
-            .mount(&server)
-            .await;
-        server
-    });
+    let server = runtime.block_on(model(Duration::ZERO));
     let place = Place::new(&[]);
     let report = optimize(&place, &format!("{}/v1/", server.uri()));
     let agent = &report["agents"]["sim-triage"];

@@ -4,38 +4,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::consume::Topic;
 use whetstone::decode::Trace;
 use whetstone::govern::{Content, Event, EventBody};
 use whetstone::simulate::simulated_agents;
-use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::MockServer;
 
 use crate::broker::OnKafka;
 use crate::log_conformance::read;
+use crate::model_down::model;
 use crate::server::Place;
 
 /// Longer than the poll interval below.
 const CALL: Duration = Duration::from_secs(7);
 const POLL_INTERVAL: &str = "kafka.properties.max.poll.interval.ms=4000";
-
-async fn slow_model() -> MockServer {
-    let server = MockServer::start().await;
-    let edits = json!({"edits": [{"op": "add_bullet", "text": "Look at get_traces before you submit.", "why": "runs with it succeed more often"}], "no_change_reason": null});
-    let answer = json!({
-        "id": "x", "object": "chat.completion", "created": 1, "model": "test-model",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": edits.to_string()}}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-    });
-    Mock::given(method("POST"))
-        .and(path("/v1/chat/completions"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(answer).set_delay(CALL))
-        .mount(&server)
-        .await;
-    server
-}
 
 fn place(on_kafka: &OnKafka, model: &MockServer) -> Place {
     Place::on_kafka(
@@ -126,7 +110,7 @@ async fn check_metrics(place: &Place) {
 fn a_call_longer_than_the_poll_interval_is_made_once_and_costs_no_partition() {
     let Some(on_kafka) = OnKafka::new(3, module_path!()) else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let model = slow_model().await;
+        let model = model(CALL).await;
         let place = place(&on_kafka, &model);
         let mut server = place.start().await;
         send_runs(&place).await;
@@ -149,7 +133,7 @@ fn a_call_longer_than_the_poll_interval_is_made_once_and_costs_no_partition() {
 fn a_crash_in_mid_call_leads_to_one_more_call_and_to_one_version() {
     let Some(on_kafka) = OnKafka::new(3, module_path!()) else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let model = slow_model().await;
+        let model = model(CALL).await;
         let place = place(&on_kafka, &model);
         let mut first = place.start().await;
         send_runs(&place).await;
