@@ -67,9 +67,15 @@ fn reading(settings: &KafkaSettings, group: &str) -> ClientConfig {
     config
 }
 
-/// Reads partitions that it names itself. The client wants a group; it never joins it.
+/// The group that readers name who join none: the client wants one, and the brokers let it read only
+/// if the user may read that group.
+pub(super) fn reader_group(settings: &KafkaSettings) -> String {
+    format!("{}whetstone-reader", settings.prefix)
+}
+
+/// Reads partitions that it names itself.
 pub(super) fn reader(settings: &KafkaSettings) -> ClientConfig {
-    with_properties(reading(settings, &format!("{}whetstone-reader", settings.prefix)), settings)
+    with_properties(reading(settings, &reader_group(settings)), settings)
 }
 
 /// A member of `group`.

@@ -109,7 +109,10 @@ impl Follower for Tail {
                         break;
                     }
                 }
-                Some(Err(error)) => problem::while_reading(&error, &self.name)?,
+                Some(Err(error)) => {
+                    let group = client::reader_group(&self.cluster.settings);
+                    problem::while_reading(&error, &format!("{} as {group}", self.name))?;
+                }
                 None => {
                     // Without waiting for the brokers to say that there is nothing more, which they do
                     // only after `fetch.wait.max.ms`.
