@@ -415,7 +415,6 @@ fn each_impossible_value_of_a_cluster_is_named_with_what_is_allowed() {
         "brokers: 'one:9092,two'",
         "brokers: 'http://one:9092'",
         "brokers: 'one:0'",
-        "brokers: 'user:pass@[::1:9092'",
         "prefix: 'a b'",
         "instance: ''",
         "instance: pod/0",
@@ -440,8 +439,6 @@ fn each_impossible_value_of_a_cluster_is_named_with_what_is_allowed() {
         whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "http://one:9092"
     brokers: 'one:0'
         whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "one:0"
-    brokers: 'user:pass@[::1:9092'
-        whetstone.yaml:1: kafka.brokers takes host:port, several with commas between them, not "user:pass@[::1:9092"
     prefix: 'a b'
         whetstone.yaml:1: kafka.prefix takes letters, digits, '.', '_' and '-', not "a b"
     instance: ''
