@@ -36,9 +36,8 @@ impl Cluster {
             .map_err(|error| problem::config(&error))?;
         let cluster = Self { settings, questions, partitions: Mutex::default() };
         let asked = Instant::now();
-        while cluster.questions.client().fetch_cluster_id(LOOK).is_none() {
-            // The reasons of a failed connection come as events, which polling delivers.
-            let _events = cluster.questions.poll(Duration::ZERO);
+        // The reasons of a failed connection come as events, among others, which asking sees to.
+        while cluster.asking().client().fetch_cluster_id(LOOK).is_none() {
             let refused = context.last_error().is_some_and(|(code, _)| problem::is_refusal(code));
             if refused || asked.elapsed() > ANSWER {
                 return Err(problem::connecting(&context, &cluster.settings.brokers));
