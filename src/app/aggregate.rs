@@ -35,8 +35,11 @@ pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError
                 }
             }
             Polled::Records(records) => {
-                let outputs = step(&mut owned, &records, context)?;
+                let mut counts = Counts::default();
+                let outputs = step(&mut owned, &records, context, &mut counts)?;
                 consumer.commit(outputs)?;
+                // Only now: a step that came to nothing is made again, and would be counted twice.
+                counts.show(&context.metrics);
             }
         }
         let agents = owned.values().map(BTreeMap::len).sum::<usize>();
@@ -80,6 +83,7 @@ fn step(
     owned: &mut Owned,
     records: &[Record],
     context: &Context,
+    counts: &mut Counts,
 ) -> Result<Vec<NewRecord>, RoleError> {
     let mut outputs = Vec::new();
     let mut changed = BTreeSet::new();
@@ -93,12 +97,12 @@ fn step(
         for effect in agent.apply(&event, &policy) {
             if let Effect::Decision(decision) = &effect {
                 let kind = decision.decision.as_str();
-                context.metrics.decisions.with_label_values(&[kind]).inc();
+                counts.decisions.push(kind.to_owned());
                 tracing::info!(agent = %event.agent, decision = kind, reason = %decision.reason);
             }
             outputs.push(codec::effect(&effect));
         }
-        count_refused(&context.metrics, before, agent.tally());
+        counts.add(before, agent.tally());
         changed.insert((record.partition, event.agent));
     }
     for (partition, name) in &changed {
@@ -109,13 +113,33 @@ fn step(
     Ok(outputs)
 }
 
-fn count_refused(metrics: &Metrics, before: Tally, after: Tally) {
-    let reasons = [
-        ("duplicate", after.duplicate - before.duplicate),
-        ("late", after.late - before.late),
-        ("unknown_version", after.unknown_version - before.unknown_version),
-    ];
-    for (reason, count) in reasons {
-        metrics.runs_refused.with_label_values(&[reason]).inc_by(count);
+/// What a step did, for those who count.
+#[derive(Default)]
+struct Counts {
+    decisions: Vec<String>,
+    duplicate: u64,
+    late: u64,
+    unknown_version: u64,
+}
+
+impl Counts {
+    fn add(&mut self, before: Tally, after: Tally) {
+        self.duplicate += after.duplicate - before.duplicate;
+        self.late += after.late - before.late;
+        self.unknown_version += after.unknown_version - before.unknown_version;
+    }
+
+    fn show(&self, metrics: &Metrics) {
+        for decision in &self.decisions {
+            metrics.decisions.with_label_values(&[decision]).inc();
+        }
+        let refused = [
+            ("duplicate", self.duplicate),
+            ("late", self.late),
+            ("unknown_version", self.unknown_version),
+        ];
+        for (reason, count) in refused {
+            metrics.runs_refused.with_label_values(&[reason]).inc_by(count);
+        }
     }
 }

@@ -34,36 +34,54 @@ fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
     while let Some(polled) = consumer.next(BATCH)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
-        let step = |record| step(record, most, &context.metrics);
-        let outputs = records.iter().flat_map(step).collect();
+        let made = records.iter().flat_map(|record| step(record, most));
+        let (outputs, kinds): (_, Vec<_>) = made.unzip();
         consumer.commit(outputs)?;
+        // Only now: a step that came to nothing is made again, and would be counted twice.
+        kinds.iter().for_each(|kind| kind.count(&context.metrics));
     }
     Ok(())
 }
 
+/// What was made of a record, for those who count.
+enum Kind {
+    Run(Outcome),
+    Order,
+    Letter(Reason),
+}
+
+impl Kind {
+    fn count(&self, metrics: &Metrics) {
+        match self {
+            Self::Run(of) => metrics.runs.with_label_values(&[outcome(*of)]).inc(),
+            Self::Order => {}
+            Self::Letter(why) => metrics.dead_letters.with_label_values(&[why.as_str()]).inc(),
+        }
+    }
+}
+
 /// One record in, its events and dead letters out.
-fn step(record: &Record, most: usize, metrics: &Metrics) -> Vec<NewRecord> {
+fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
         _ => traces(record),
     };
-    let mut outputs = Vec::with_capacity(results.len());
-    for result in results {
-        match result {
-            Ok(event) => {
-                if let EventBody::Run(run) = &event.body {
-                    metrics.runs.with_label_values(&[outcome(run.outcome)]).inc();
-                }
-                outputs.push(codec::event(&event));
-            }
-            Err(reject) => {
-                metrics.dead_letters.with_label_values(&[reject.reason.as_str()]).inc();
-                tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
-                outputs.push(dead_letter(record, &reject, most));
-            }
+    let made = |result| match result {
+        Ok(event) => (codec::event(&event), kind(&event)),
+        Err(reject) => {
+            let Reject { reason, .. } = reject;
+            tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
+            (dead_letter(record, &reject, most), Kind::Letter(reason))
         }
+    };
+    results.into_iter().map(made).collect()
+}
+
+fn kind(event: &Event) -> Kind {
+    match &event.body {
+        EventBody::Run(run) => Kind::Run(run.outcome),
+        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
     }
-    outputs
 }
 
 fn traces(record: &Record) -> Vec<Result<Event, Reject>> {

@@ -409,7 +409,6 @@ fn impossible(sections: &[&str]) -> String {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a snapshot of all of them")]
 fn each_impossible_value_of_a_cluster_is_named_with_what_is_allowed() {
     let shown = impossible(&[
         "brokers: ''",
