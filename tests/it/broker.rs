@@ -47,12 +47,17 @@ pub(crate) fn broker(wanted_by: &str) -> Option<&'static Broker> {
     match BROKER.get_or_init(start) {
         Ok(broker) => Some(broker),
         Err(missing) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "no broker in CI: {missing}");
-            // Not by eprintln, which the test harness keeps to itself.
-            writeln!(std::io::stderr(), "skipped: {wanted_by} ({missing})").unwrap();
+            skip(wanted_by, missing);
             None
         }
     }
+}
+
+/// Says that a test is skipped, and why. In CI it fails instead.
+pub(crate) fn skip(wanted_by: &str, missing: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "no broker in CI: {missing}");
+    // Not by eprintln, which the test harness keeps to itself.
+    writeln!(std::io::stderr(), "skipped: {wanted_by} ({missing})").unwrap();
 }
 
 fn start() -> Result<Broker, String> {

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use whetstone::consume::{KafkaLog, KafkaSettings, Log, NewRecord, Topic};
 use whetstone::govern::{AgentView, Content, Event, EventBody, Request, VersionRecord};
 use whetstone::simulate::simulated_agents;
 
-use crate::broker::{broker, script};
+use crate::broker::{script, skip};
 use crate::killed::setting;
 use crate::log_conformance::{read, table};
 use crate::server::{run_in, whetstone, write_configs};
@@ -49,13 +49,24 @@ struct Kafka {
 }
 
 impl Kafka {
-    fn start(dir: &Path) -> Self {
-        let address = Self::command(dir, &["start"]);
-        Self { dir: dir.to_owned(), address }
+    /// `None` if there can be none here.
+    fn start(dir: &Path) -> Option<Self> {
+        if Self::output(dir, &["clean"]).status.code() == Some(3) {
+            return None;
+        }
+        let started = Self::output(dir, &["start"]);
+        if started.status.code() == Some(3) {
+            return None;
+        }
+        Some(Self { dir: dir.to_owned(), address: Self::command(dir, &["start"]) })
+    }
+
+    fn output(dir: &Path, arguments: &[&str]) -> Output {
+        Command::new(script()).args(arguments).arg("--dir").arg(dir).output().unwrap()
     }
 
     fn command(dir: &Path, arguments: &[&str]) -> String {
-        let output = Command::new(script()).args(arguments).arg("--dir").arg(dir).output().unwrap();
+        let output = Self::output(dir, arguments);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "kafka {arguments:?}: {error}");
         let output = String::from_utf8(output.stdout).unwrap();
@@ -89,12 +100,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With a broker of its own, called `name`.
-    pub(crate) fn new(name: &str) -> Self {
+    /// With a broker of its own, called `name`; `None` if there can be none here.
+    pub(crate) fn new(name: &str, wanted_by: &str) -> Option<Self> {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        let kafka_dir = target.join(format!("kafka-{name}"));
-        Kafka::command(&kafka_dir, &["clean"]);
-        let kafka = Kafka::start(&kafka_dir);
+        let Some(kafka) = Kafka::start(&target.join(format!("kafka-{name}"))) else {
+            skip(wanted_by, "it kills a broker of its own, and Java or Maven is missing");
+            return None;
+        };
         let dir = tempfile::tempdir().unwrap();
         let origin = dir.path().join("origin");
         write_configs(&origin);
@@ -106,7 +118,7 @@ impl World {
             run_in(&origin, "git", arguments);
         }
         run_in(dir.path(), "git", &["clone", "--quiet", "--bare", "origin", "origin.git"]);
-        Self { dir, kafka, prefix: format!("{name}{:06x}.", fastrand::u32(..1 << 24)) }
+        Some(Self { dir, kafka, prefix: format!("{name}{:06x}.", fastrand::u32(..1 << 24)) })
     }
 
     pub(crate) fn log(&self) -> KafkaLog {
@@ -286,14 +298,11 @@ fn strike(world: &World, instances: &mut [Instance], rng: &mut Rng) -> &'static 
 
 #[test]
 fn whatever_fails_nothing_is_lost_or_repeated() {
-    if broker(module_path!()).is_none() {
-        return;
-    }
     let seconds = setting("WHETSTONE_TEST_CHAOS_SECONDS", 120);
     let seed = setting("WHETSTONE_TEST_SEED", fastrand::u64(..));
     eprintln!("{seconds} s of chaos; replay its choices with WHETSTONE_TEST_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let world = World::new("chaos");
+    let Some(world) = World::new("chaos", module_path!()) else { return };
     let log = world.log();
     log.create_topics().unwrap();
     let mut instances: Vec<_> = (0..INSTANCES).map(|number| world.instance(number)).collect();

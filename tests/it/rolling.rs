@@ -9,7 +9,6 @@ use whetstone::decode::Trace;
 use whetstone::govern::{AgentView, Content};
 use whetstone::simulate::{SimulatedAgent, simulated_agents};
 
-use crate::broker::broker;
 use crate::chaos::{INSTANCES, PARTITIONS, World, until, wait};
 use crate::killed::setting;
 use crate::log_conformance::read;
@@ -58,11 +57,8 @@ impl Load<'_> {
 
 #[test]
 fn a_rolling_restart_under_load_counts_every_run_once() {
-    if broker(module_path!()).is_none() {
-        return;
-    }
     let rounds = setting("WHETSTONE_TEST_ROLLS", 1);
-    let world = World::new("rolling");
+    let Some(world) = World::new("rolling", module_path!()) else { return };
     let log = world.log();
     log.create_topics().unwrap();
     let mut instances: Vec<_> = (0..INSTANCES).map(|number| world.instance(number)).collect();
