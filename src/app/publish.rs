@@ -48,7 +48,9 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
             role.push(&consumer)?;
             fail_point!("publish-pushed", |_| std::process::abort());
         }
-        consumer.commit(outputs)?;
+        if !(records.is_empty() && outputs.is_empty()) {
+            consumer.commit(outputs)?;
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::Log;
 use super::checks::Checks;
 use super::raw::{RawKafka, RawKafkaSecurity};
-use super::secret::{Source, read};
+use super::secret::{Source, configured, read};
 use crate::consume::KafkaSettings;
 
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
@@ -149,7 +149,9 @@ fn security(
     if let Some(username) = &raw.username {
         set("sasl.username", username);
     }
-    if let Some(password) = password(raw, environment, checks) {
+    let (variable, file) = (raw.password_env.as_deref(), raw.password_file.as_deref());
+    let password = configured("kafka.security.password", variable, file, environment, checks);
+    if let Some(password) = password {
         properties.insert("sasl.password".to_owned(), password);
     }
     properties
@@ -206,24 +208,6 @@ fn credentials(raw: &RawKafkaSecurity, mechanism: &str, checks: &mut Checks) {
         let what = format!("or kafka.security.password_file must be set for {mechanism}");
         checks.problem("kafka.security.password_env", what);
     }
-}
-
-fn password(
-    raw: &RawKafkaSecurity,
-    environment: &BTreeMap<String, String>,
-    checks: &mut Checks,
-) -> Option<SecretString> {
-    let (key, source) = match (&raw.password_env, &raw.password_file) {
-        (None, None) => return None,
-        (Some(_), Some(_)) => {
-            let what = "and kafka.security.password_env are both set: set one";
-            checks.problem("kafka.security.password_file", what);
-            return None;
-        }
-        (Some(name), None) => ("kafka.security.password_env", Source::Variable(name)),
-        (None, Some(path)) => ("kafka.security.password_file", Source::File(path)),
-    };
-    read(source, environment).map_err(|problem| checks.problem(key, problem)).ok()
 }
 
 fn one_of(key: &str, value: &str, allowed: &[&str], checks: &mut Checks) {

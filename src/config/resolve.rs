@@ -5,14 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_yaml::Value;
 
 use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
 use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
-use super::secret::{Source, read};
+use super::secret::configured;
 use super::shape::merge;
 use super::{Config, Http, Llm, Log, Repo, Roles, kafka, policy};
 use crate::base::AgentName;
@@ -93,30 +92,14 @@ fn http(raw: &RawHttp, environment: &BTreeMap<String, String>, checks: &mut Chec
         checks.problem("http.listen", format!("{wanted}, not {:?}", raw.listen));
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
     });
-    let token = token(raw, environment, checks);
+    let (variable, file) = (raw.token_env.as_deref(), raw.token_file.as_deref());
+    let token = configured("http.token", variable, file, environment, checks);
     let asked = raw.token_env.is_some() || raw.token_file.is_some();
     if !listen.ip().is_loopback() && !asked {
         let what = format!("{listen} can be reached from other machines");
         checks.problem("http.listen", format!("{what}: set http.token_env or http.token_file"));
     }
     Http { listen, token }
-}
-
-fn token(
-    raw: &RawHttp,
-    environment: &BTreeMap<String, String>,
-    checks: &mut Checks,
-) -> Option<SecretString> {
-    let (key, source) = match (&raw.token_env, &raw.token_file) {
-        (None, None) => return None,
-        (Some(_), Some(_)) => {
-            checks.problem("http.token_file", "and http.token_env are both set: set one");
-            return None;
-        }
-        (Some(name), None) => ("http.token_env", Source::Variable(name)),
-        (None, Some(path)) => ("http.token_file", Source::File(path)),
-    };
-    read(source, environment).map_err(|problem| checks.problem(key, problem)).ok()
 }
 
 fn roles(raw: &RawRoles) -> Roles {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use super::checks::Checks;
+
 /// Where a secret is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
@@ -19,6 +21,27 @@ fn unset(name: &str) -> String {
         return format!("names the variable {name:?}, which is not set");
     }
     "names a variable that is not set; it takes the variable's name, not the secret".to_owned()
+}
+
+/// The secret that `<key>_env` or `<key>_file` names; none if neither is set.
+pub(super) fn configured(
+    key: &str,
+    variable: Option<&str>,
+    file: Option<&str>,
+    environment: &BTreeMap<String, String>,
+    checks: &mut Checks,
+) -> Option<SecretString> {
+    let (which, source) = match (variable, file) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            let what = format!("and {key}_env are both set: set one");
+            checks.problem(&format!("{key}_file"), what);
+            return None;
+        }
+        (Some(name), None) => (format!("{key}_env"), Source::Variable(name)),
+        (None, Some(path)) => (format!("{key}_file"), Source::File(path)),
+    };
+    read(source, environment).map_err(|problem| checks.problem(&which, problem)).ok()
 }
 
 /// The secret there, without white space around it; or what is wrong, to follow the key's name.

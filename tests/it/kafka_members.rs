@@ -132,6 +132,39 @@ fn a_second_member_gets_its_share_and_owns_what_it_is_told() {
 }
 
 #[test]
+fn a_halted_member_that_is_given_more_goes_on_with_all_of_it() {
+    let Some(on_kafka) = OnKafka::new(2, module_path!()) else { return };
+    let (log, other) = (another(&on_kafka, "stays"), another(&on_kafka, "leaves"));
+    let mut stays = log.subscribe("group", &[AgentEvents]).unwrap();
+    let mut leaves = Some(other.subscribe("group", &[AgentEvents]).unwrap());
+    let begun = Instant::now();
+    let mut shares = [0_usize; 2];
+    let mut had_one = false;
+    // Asking for nothing halts it, before and after it is given the other's partition.
+    while !(had_one && shares[0] == 2) {
+        assert!(begun.elapsed() < GENEROUS, "{shares:?}");
+        let members = [Some(&mut stays), leaves.as_mut()].into_iter().flatten();
+        for (consumer, share) in members.zip(&mut shares) {
+            match consumer.poll(0, SHORT).unwrap() {
+                Polled::Assigned(partitions) => *share += partitions.len(),
+                Polled::Revoked(partitions) => *share -= partitions.len(),
+                Polled::Records(records) => assert_eq!(records, []),
+            }
+        }
+        if shares == [1, 1] {
+            had_one = true;
+            leaves = None;
+        }
+    }
+    log.append((0..40).map(|n| new(AgentEvents, &format!("agent-{n}"), "x")).collect()).unwrap();
+    let mut seen = 0;
+    while seen < 40 {
+        assert!(begun.elapsed() < GENEROUS, "{seen} of 40: a partition stands still");
+        seen += poll(&mut *stays, 50, SHORT).len();
+    }
+}
+
+#[test]
 fn who_hung_for_too_long_commits_nothing() {
     let Some(mut on_kafka) = OnKafka::new(1, module_path!()) else { return };
     be_impatient(&mut on_kafka.settings);

@@ -38,8 +38,9 @@ pub(super) struct Member {
     committed: BTreeMap<Partition, (u64, String)>,
     /// Polled, and not given yet since a change came first.
     held: Vec<Record>,
-    /// Whether fetching is halted since nothing may be given.
-    halted: bool,
+    /// Whether fetching is halted since nothing may be given; unknown where it differs from partition
+    /// to partition.
+    halted: Option<bool>,
 }
 
 impl Member {
@@ -71,7 +72,7 @@ impl Member {
             positions: BTreeMap::new(),
             committed: BTreeMap::new(),
             held: Vec::new(),
-            halted: false,
+            halted: Some(false),
         })
     }
 
@@ -83,8 +84,8 @@ impl Member {
                     self.committed.insert(partition, (progress.base(), progress.ahead()));
                     self.positions.insert(partition, progress);
                 }
-                // What is given anew is not halted yet.
-                self.halted = false;
+                // What is given anew is not halted, and what was there before may be.
+                self.halted = None;
                 Ok(Polled::Assigned(partitions))
             }
             Change::Revoked(taken) => {
@@ -155,32 +156,23 @@ impl Member {
 
     /// Lets the client fetch, or not.
     fn halt(&mut self, halt: bool) -> Result<(), LogError> {
-        if self.halted == halt {
+        if self.halted == Some(halt) {
             return Ok(());
         }
-        let list = self.list(|_, _| Ok(None))?;
+        let list = self.list();
         let done = if halt { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         done.map_err(|error| problem::of(&error, "halt fetching or go on with it"))?;
-        self.halted = halt;
+        self.halted = Some(halt);
         Ok(())
     }
 
-    /// Some of its partitions as the client wants them named.
-    fn list(
-        &self,
-        offset: impl Fn(&Partition, &Progress) -> Result<Option<Offset>, LogError>,
-    ) -> Result<TopicPartitionList, LogError> {
+    /// Its partitions as the client wants them named.
+    fn list(&self) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
-        for (partition, progress) in &self.positions {
-            let mut element =
-                list.add_partition(&self.cluster.name(partition.topic), partition.number);
-            if let Some(offset) = offset(partition, progress)? {
-                element
-                    .set_offset(offset)
-                    .map_err(|error| problem::of(&error, "name an offset"))?;
-            }
+        for partition in self.positions.keys() {
+            list.add_partition(&self.cluster.name(partition.topic), partition.number);
         }
-        Ok(list)
+        list
     }
 
     fn lost(&self, why: &str) -> LogError {
@@ -275,13 +267,14 @@ impl Consumer for Member {
     }
 
     fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError> {
-        // One question for all partitions: what would be read at the end of time.
-        let ends = self.list(|_, _| Ok(Some(Offset::End)))?;
+        let failed = |error| problem::of(&error, "ask for the ends of partitions");
+        let mut ends = self.list();
         if ends.count() == 0 {
             return Ok(Vec::new());
         }
-        let ends = self.consumer.offsets_for_times(ends, ANSWER);
-        let ends = ends.map_err(|error| problem::of(&error, "ask for the ends of partitions"))?;
+        // One question for all partitions: what would be read at the end of time.
+        ends.set_all_offsets(Offset::End).map_err(failed)?;
+        let ends = self.consumer.offsets_for_times(ends, ANSWER).map_err(failed)?;
         let mut lags = Vec::new();
         for element in ends.elements() {
             let Some(topic) = self.cluster.topic(element.topic()) else { continue };

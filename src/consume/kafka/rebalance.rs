@@ -72,10 +72,17 @@ impl MemberContext {
             let Some(topic) = self.cluster.topic(name) else {
                 return Err(LogError::Corrupt(format!("a partition of {name:?}")));
             };
+            let oldest = self.oldest(consumer, name, number)?;
             let base = match element.offset() {
                 Offset::Offset(offset) => u64::try_from(offset).unwrap_or_default(),
-                _ => self.oldest(consumer, name, number)?,
+                _ => oldest,
             };
+            if let Some(gone @ 2..) = oldest.checked_sub(base) {
+                // One alone may be a marker. What is gone cannot be read; that it is must be known.
+                let (group, topic) = (&self.group, name);
+                let what = "deleted by the topic's retention before this group consumed them";
+                tracing::error!(%group, topic, partition = number, up_to_records = gone, "{what}");
+            }
             let progress = Progress::resume(base, element.metadata()).map_err(|problem| {
                 LogError::Corrupt(format!("group {} in {name}/{number}: {problem}", self.group))
             })?;
