@@ -6,6 +6,7 @@
 //!  consume   the log: records in, one atomic step out
 //!  decode    bytes -> Trace -> Run, or the reason why not          pure
 //!  fold      runs -> event-time windows -> aggregates, reward      pure
+//!  gauge     evidence that holds however often one looks           pure
 //!  govern    one agent's state machine: apply(event) -> effects    pure
 //!  optimize  request -> patterns, LLM -> proposal
 //!  publish   versions -> the git config repo, once
@@ -23,6 +24,7 @@ pub mod config;
 pub mod consume;
 pub mod decode;
 pub mod fold;
+pub mod gauge;
 pub mod govern;
 pub mod optimize;
 pub mod publish;

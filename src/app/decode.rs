@@ -80,7 +80,7 @@ fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
 fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
-        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
+        EventBody::Started(_) | EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 

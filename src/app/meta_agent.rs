@@ -204,8 +204,9 @@ impl MetaAgent {
             out.versions.clear();
             let step = Step { repo: self.repo.as_ref(), policy: &policy, at };
             step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
-            let of_use =
-                |record: &&VersionRecord| matches!(record.state, State::Active | State::Candidate);
+            let of_use = |record: &&VersionRecord| {
+                record.state == State::Active || record.state.is_undecided()
+            };
             report.take_version(out.versions.iter().rfind(of_use));
         }
         report.decisions =

@@ -17,6 +17,7 @@ mod layers;
 mod policy;
 mod raw;
 mod resolve;
+mod rollout;
 mod secret;
 mod shape;
 mod suggest;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::checks::Checks;
 use super::duration::{DAY, SECOND};
 use super::raw::{RawGuard, RawPolicy, RawReward, RawTunable, RawWindows};
+use super::rollout::{rollout, trial, watch};
 use crate::fold::{RewardSpec, WindowKind, WindowSpec};
-use crate::govern::{GuardRules, Policy, Rollout, Tunable};
+use crate::govern::{GuardRules, Policy, Tunable};
 
 /// The longest stretch of time anything may look back over: leap years included.
-const YEAR: i64 = 366 * DAY;
+pub(super) const YEAR: i64 = 366 * DAY;
 
 /// Panes (slides, or tumbling lengths) that may be open at once: each is an aggregate in memory, for
 /// every version.
@@ -24,6 +25,8 @@ pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
         cooldown: checks.duration("cooldown", &raw.cooldown, 0..=YEAR),
         reward: reward(&raw.reward, checks),
         rollout: rollout(&raw.rollout, checks),
+        trial: trial(&raw.trial, checks),
+        watch: watch(&raw.watch, checks),
         guard: guard(raw.guard, checks),
         guidance_key: checks.text("guidance_key", raw.guidance_key),
         step_key: checks.text("step_key", raw.step_key),
@@ -92,21 +95,6 @@ fn reward(raw: &RawReward, checks: &mut Checks) -> RewardSpec {
         checks.problem(&format!("reward.{field}"), what);
     }
     spec
-}
-
-fn rollout(raw: &str, checks: &mut Checks) -> Rollout {
-    match raw {
-        "immediate" => return Rollout::Immediate,
-        "manual" => {}
-        "trial" => {
-            checks.problem(
-                "rollout",
-                "\"trial\" is not available in this version; use manual or immediate",
-            );
-        }
-        other => checks.problem("rollout", format!("must be manual or immediate, not {other:?}")),
-    }
-    Rollout::Manual
 }
 
 fn guard(raw: RawGuard, checks: &mut Checks) -> GuardRules {

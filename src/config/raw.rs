@@ -100,6 +100,8 @@ pub(super) struct RawPolicy {
     pub(super) cooldown: String,
     pub(super) reward: RawReward,
     pub(super) rollout: String,
+    pub(super) trial: RawTrial,
+    pub(super) watch: RawWatch,
     pub(super) guard: RawGuard,
     pub(super) guidance_key: String,
     pub(super) step_key: String,
@@ -125,6 +127,33 @@ pub(super) struct RawReward {
     pub(super) latency_target: f64,
     pub(super) attempts_target: f64,
     pub(super) tokens_target: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawTrial {
+    pub(super) first_share: f64,
+    pub(super) share: f64,
+    pub(super) ramp_units: u64,
+    pub(super) deadline: String,
+    pub(super) alpha: f64,
+    pub(super) harm_alpha: f64,
+    pub(super) guardrail_alpha: f64,
+    pub(super) min_effect: f64,
+    pub(super) success_margin: f64,
+    pub(super) latency_margin: f64,
+    pub(super) max_units: u64,
+    pub(super) max_duration: String,
+    pub(super) patience: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawWatch {
+    pub(super) on_drift: String,
+    pub(super) baseline_runs: u64,
+    pub(super) drift_margin: f64,
+    pub(super) false_alarm_runs: u64,
+    pub(super) holdback: f64,
+    pub(super) holdback_units: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

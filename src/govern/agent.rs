@@ -76,6 +76,7 @@ impl Agent {
     pub fn apply(&mut self, event: &Event, policy: &Policy) -> Vec<Effect> {
         match &event.body {
             EventBody::Run(run) => self.on_run(run, policy, event.at),
+            EventBody::Started(_) => Vec::new(),
             EventBody::Command(command) => self.on_command(command, policy, event.at),
             EventBody::Proposal(proposal) => self.on_proposal(proposal, policy, event.at),
         }
@@ -231,7 +232,7 @@ impl Agent {
                 effects.push(self.decision("activated", Some(number), why, at));
                 effects
             }
-            Rollout::Manual => {
+            Rollout::Manual | Rollout::Trial => {
                 let mut effects = self.head.ledger.set(number, State::Candidate, at);
                 effects.extend(self.head.ledger.update(at));
                 let why = format!("{why}; waits for approval");
@@ -297,7 +298,7 @@ impl Agent {
 
     fn waiting(&self, number: VersionNumber) -> Result<(), String> {
         match self.head.ledger.get(number) {
-            Some((_, entry)) if entry.state == State::Candidate => Ok(()),
+            Some((_, entry)) if entry.state.is_undecided() => Ok(()),
             Some((_, entry)) => Err(format!("{number} is {}, not a candidate", entry.state.name())),
             None => Err(format!("there is no {number}")),
         }
@@ -329,9 +330,11 @@ impl Agent {
         };
         match self.head.ledger.get(number) {
             Some((version, entry)) => match entry.state {
-                State::Superseded | State::RolledBack { .. } => Ok(version.clone()),
+                State::Superseded | State::Holdback { .. } | State::RolledBack { .. } => {
+                    Ok(version.clone())
+                }
                 State::Active => Err(format!("{number} is active already")),
-                State::Candidate | State::Rejected { .. } => {
+                State::Candidate | State::Trial { .. } | State::Rejected { .. } => {
                     Err(format!("{number} is {} and was never active", entry.state.name()))
                 }
             },

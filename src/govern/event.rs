@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Proposal, Request, Version, VersionRecord};
+use super::{Content, Proposal, Request, Split, Version, VersionRecord};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::decode::Run;
 
@@ -23,10 +23,27 @@ pub struct Event {
 pub enum EventBody {
     /// The agent ran.
     Run(Run),
+    /// The agent began a run: should it never end, it still counts.
+    Started(Started),
     /// Somebody gave an order.
     Command(Command),
     /// The optimizer answered.
     Proposal(Proposal),
+}
+
+/// A run has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The run's id.
+    pub trace_id: String,
+    /// The session it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The version it says it runs under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionNumber>,
+    /// When it started.
+    pub start: EventTime,
 }
 
 /// An order, as a record on `prompt-commands`.
@@ -120,11 +137,32 @@ pub struct PromptUpdate {
     pub revision: u64,
     /// The version to run.
     pub active: Version,
-    /// A version that waits for approval, if one does.
+    /// A version that waits for a verdict, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<VersionNumber>,
+    /// A second version that a share of the units should run instead, if one is out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Second>,
     /// Since when.
     pub at: EventTime,
+}
+
+/// The version beside the active one, and who gets it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Second {
+    /// Which units.
+    #[serde(flatten)]
+    pub split: Split,
+    /// What they run.
+    pub version: Version,
+}
+
+impl PromptUpdate {
+    /// The version that `unit` should run: a session's id, or the run's own where it has none.
+    pub fn version_for(&self, unit: &str) -> &Version {
+        let second = self.split.as_ref().filter(|second| second.split.takes(&self.agent, unit));
+        second.map_or(&self.active, |second| &second.version)
+    }
 }
 
 /// A record on `decisions`: what the machine decided and the numbers behind it.

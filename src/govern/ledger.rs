@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Content, Effect, Past, PromptUpdate, Reason, State, Version, VersionRecord};
+use super::{
+    Author, Content, Effect, Past, PromptUpdate, Reason, Second, State, Version, VersionRecord,
+};
 use crate::base::{AgentName, Digest, EventTime, VersionNumber};
 use crate::decode::Outcome;
 use crate::fold::{Counts, Reward};
@@ -68,7 +70,7 @@ impl Ledger {
 
     /// Versions that wait for a decision; one at most, but while another is being introduced.
     pub(super) fn candidates(&self) -> Vec<VersionNumber> {
-        let waiting = self.entries.iter().filter(|(_, entry)| entry.state == State::Candidate);
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.state.is_undecided());
         waiting.map(|(number, _)| *number).collect()
     }
 
@@ -136,7 +138,7 @@ impl Ledger {
         if state == State::Active {
             self.active = Some(number);
         }
-        if !matches!(state, State::Candidate | State::Rejected { .. }) {
+        if !(state.is_undecided() || matches!(state, State::Rejected { .. })) {
             self.activations.push_back((at, number));
         }
         let entry = Entry { state, runs: Counts::default(), reward: Reward::default() };
@@ -186,8 +188,16 @@ impl Ledger {
         let active = Version::clone(self.active()?);
         let agent = active.agent.clone();
         let candidate = self.candidate();
-        let update = PromptUpdate { agent, revision: self.revision, active, candidate, at };
+        let (revision, split) = (self.revision, self.second());
+        let update = PromptUpdate { agent, revision, active, candidate, split, at };
         Some(Effect::Update(Box::new(update)))
+    }
+
+    fn second(&self) -> Option<Second> {
+        self.iter().find_map(|(version, entry)| {
+            let split = entry.state.split()?.clone();
+            Some(Second { split, version: Version::clone(version) })
+        })
     }
 
     pub(super) fn revision(&self) -> u64 {

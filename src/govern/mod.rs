@@ -6,6 +6,7 @@
 //! since the machine is what accepts or refuses them.
 
 mod agent;
+mod assign;
 mod content;
 mod edit;
 mod event;
@@ -24,16 +25,19 @@ mod version;
 mod view;
 
 pub use agent::Agent;
+pub use assign::{Split, bucket};
 pub use content::Content;
 pub use edit::{Edit, EditError, Proposed, apply_edits};
-pub use event::{Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate};
+pub use event::{
+    Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate, Second, Started,
+};
 pub use guard::{GuardRules, Tunable, Violation, check};
 pub use guidance::{Bullet, Guidance};
 pub use head::Tally;
 pub use piece::{Piece, UnknownPiece};
 pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;
-pub use policy::{Policy, Rollout};
+pub use policy::{DriftAction, Policy, Rollout, TrialSpec, WatchSpec};
 pub use proposal::{Answer, LlmReport, Part, Proposal};
 pub use request::{Past, Request, RequestId};
 pub use version::{Author, Reason, State, Version, VersionRecord};

@@ -19,6 +19,10 @@ pub struct Policy {
     pub reward: RewardSpec,
     /// How a new version reaches the agent.
     pub rollout: Rollout,
+    /// How a trial is held.
+    pub trial: TrialSpec,
+    /// How the active version is watched.
+    pub watch: WatchSpec,
     /// What a new version may change.
     pub guard: GuardRules,
     /// The prompt that carries the learned guidance. Default `system`.
@@ -31,19 +35,118 @@ pub struct Policy {
     pub seed: u64,
 }
 
-/// How a new version reaches the agent. Trials on a share of live runs will join these.
+/// How a new version reaches the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rollout {
+    /// On a share of live units, until they prove it better or worse.
+    Trial,
     /// A person approves or rejects each candidate.
     Manual,
     /// At once, as the original did: for tests and the brave.
     Immediate,
 }
 
+/// How a trial is held. Taken as it stands when the trial begins: error rates hold only for rules that
+/// were there before the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// Share of units that the candidate gets at first, in basis points; above 0. Default 1000 (10 %).
+    pub first_share_bp: u16,
+    /// Its share once it has shown no harm, in basis points, up to 9000. Default 5000 (50 %).
+    pub share_bp: u16,
+    /// Units of the candidate before its share is raised. Default 50.
+    pub ramp_units: u64,
+    /// Milliseconds after its start when a unit's outcome is taken as it then stands. Default 1 hour.
+    pub deadline: i64,
+    /// Of all promotions, the share that may be false. In (0, 1). Default 0.05.
+    pub alpha: f64,
+    /// Probability of rolling back a candidate that does no harm. In (0, 1). Default 0.1.
+    pub harm_alpha: f64,
+    /// Probability of passing a guardrail falsely. In (0, 1). Default 0.05.
+    pub guardrail_alpha: f64,
+    /// The gain in mean reward that must be proven, in [0, 1). Default 0.
+    pub min_effect: f64,
+    /// The loss in success rate that must be ruled out, in (0, 1). Default 0.05.
+    pub success_margin: f64,
+    /// The loss in latency that must be ruled out, as a share of twice the baseline's 95th percentile, in
+    /// (0, 1). Default 0.05.
+    pub latency_margin: f64,
+    /// Units of the candidate after which a trial without verdict ends. Default 2000.
+    pub max_units: u64,
+    /// Milliseconds of event time after which it ends anyway. Default 14 days.
+    pub max_duration: i64,
+    /// Milliseconds of event time that agents may take to follow a change of versions. Default 1 hour.
+    pub patience: i64,
+}
+
+/// How the active version is watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchSpec {
+    /// What a lasting fall of its reward leads to.
+    pub on_drift: DriftAction,
+    /// Runs with known outcome from which its usual reward is learnt. Default 200.
+    pub baseline_runs: u64,
+    /// A fall of the mean reward that is none yet, in (0, 1). Default 0.05.
+    pub drift_margin: f64,
+    /// Mean number of runs between two false alarms, at least. Default 10000.
+    pub false_alarm_runs: u64,
+    /// Share of units that keep the version before after a promotion by trial, in basis points; 0 for
+    /// none. Default 500 (5 %).
+    pub holdback_bp: u16,
+    /// How many such units are waited for. Default 200.
+    pub holdback_units: u64,
+}
+
+/// What a drift alarm leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftAction {
+    /// Nobody watches.
+    Ignore,
+    /// A decision says so.
+    Alarm,
+    /// A machine-made version is rolled back; where a person made it, a decision says so.
+    Rollback,
+}
+
+impl Default for TrialSpec {
+    fn default() -> Self {
+        Self {
+            first_share_bp: 1_000,
+            share_bp: 5_000,
+            ramp_units: 50,
+            deadline: HOUR,
+            alpha: 0.05,
+            harm_alpha: 0.1,
+            guardrail_alpha: 0.05,
+            min_effect: 0.0,
+            success_margin: 0.05,
+            latency_margin: 0.05,
+            max_units: 2_000,
+            max_duration: 14 * 24 * HOUR,
+            patience: HOUR,
+        }
+    }
+}
+
+impl Default for WatchSpec {
+    fn default() -> Self {
+        Self {
+            on_drift: DriftAction::Alarm,
+            baseline_runs: 200,
+            drift_margin: 0.05,
+            false_alarm_runs: 10_000,
+            holdback_bp: 500,
+            holdback_units: 200,
+        }
+    }
+}
+
+const HOUR: i64 = 3_600_000;
+
 impl Default for Policy {
     fn default() -> Self {
-        const HOUR: i64 = 3_600_000;
         Self {
             windows: WindowSpec {
                 kind: WindowKind::Sliding { length: 24 * HOUR, slide: HOUR },
@@ -52,7 +155,9 @@ impl Default for Policy {
             min_traces: 10,
             cooldown: HOUR,
             reward: RewardSpec::default(),
-            rollout: Rollout::Manual,
+            rollout: Rollout::Trial,
+            trial: TrialSpec::default(),
+            watch: WatchSpec::default(),
             guard: GuardRules::default(),
             guidance_key: "system".to_owned(),
             step_key: "max_step".to_owned(),

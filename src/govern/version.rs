@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Content;
+use super::{Content, Split};
 use crate::base::{AgentName, Digest, EventTime, VersionNumber};
 
 /// One version of one agent. Nothing in it ever changes.
@@ -70,10 +70,20 @@ pub struct Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// Made, not in use, waiting for approval or a trial.
+    /// Made, not in use, waiting for approval.
     Candidate,
+    /// On trial: a share of the units get it.
+    Trial {
+        /// Which of them.
+        split: Split,
+    },
     /// What the agent should run.
     Active,
+    /// Was active until a later version replaced it, and is still given to a few units, for comparison.
+    Holdback {
+        /// Which of them.
+        split: Split,
+    },
     /// Was active until a later version replaced it.
     Superseded,
     /// Never became active.
@@ -93,6 +103,8 @@ impl State {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Candidate => "candidate",
+            Self::Trial { .. } => "trial",
+            Self::Holdback { .. } => "holdback",
             Self::Active => "active",
             Self::Superseded => "superseded",
             Self::Rejected { .. } => "rejected",
@@ -104,8 +116,29 @@ impl State {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Rejected { reason } | Self::RolledBack { reason } => Some(reason),
-            Self::Candidate | Self::Active | Self::Superseded => None,
+            Self::Candidate
+            | Self::Trial { .. }
+            | Self::Active
+            | Self::Holdback { .. }
+            | Self::Superseded => None,
         }
+    }
+
+    /// The units that get the version while another is active, if it is out on a share of them.
+    pub fn split(&self) -> Option<&Split> {
+        match self {
+            Self::Trial { split } | Self::Holdback { split } => Some(split),
+            Self::Candidate
+            | Self::Active
+            | Self::Superseded
+            | Self::Rejected { .. }
+            | Self::RolledBack { .. } => None,
+        }
+    }
+
+    /// Whether the version waits for a verdict, be it a person's or a trial's.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self, Self::Candidate | Self::Trial { .. })
     }
 }
 

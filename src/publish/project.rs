@@ -83,9 +83,12 @@ impl ConfigRepo {
         }
         let standing = before.and_then(|before| before.standing);
         let active = match &record.state {
-            State::Candidate => false,
+            State::Candidate | State::Trial { .. } => false,
             State::Active => true,
-            State::Superseded | State::Rejected { .. } | State::RolledBack { .. } => {
+            State::Holdback { .. }
+            | State::Superseded
+            | State::Rejected { .. }
+            | State::RolledBack { .. } => {
                 // It is missing where a person's edit or commit came first when it was active.
                 if self.files.read(&self.layout.version_of(agent, version.number))?.is_some() {
                     return Ok(Some(Projection::Unchanged));

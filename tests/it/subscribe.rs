@@ -32,7 +32,7 @@ fn update(agent: &str, number: u32) -> NewRecord {
         created: at,
     };
     let (agent, revision) = (active.agent.clone(), number.into());
-    let update = PromptUpdate { agent, revision, active, candidate: None, at };
+    let update = PromptUpdate { agent, revision, active, candidate: None, split: None, at };
     let value = serde_json::to_vec(&update).unwrap();
     NewRecord::new(Topic::PromptUpdates, update.agent.as_str(), value)
 }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules in the order in which data flows; each may use those before it.
-const ORDER: [&str; 12] = [
-    "base", "consume", "decode", "fold", "govern", "config", "optimize", "publish", "serve",
-    "simulate", "app", "cli",
+const ORDER: [&str; 13] = [
+    "base", "consume", "decode", "fold", "gauge", "govern", "config", "optimize", "publish",
+    "serve", "simulate", "app", "cli",
 ];
 
 /// Where nothing slow, failing, timed or random may happen.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "src/decode/",
     "src/fold/",
+    "src/gauge/",
     "src/govern/",
     "src/simulate/",
     "src/optimize/patterns/",
