@@ -11,6 +11,7 @@ mod output;
 mod run;
 mod send;
 mod show;
+mod simulate;
 mod status;
 mod versions;
 mod watch;
@@ -96,6 +97,8 @@ enum Command {
     Resume(orders::Resume),
     /// Print each agent's current version, then every update as it comes
     Watch(watch::Args),
+    /// How often trials decide rightly, on simulated agents whose truth is known
+    Simulate(simulate::Args),
     /// Check configuration, config repo and model key
     Check(check::Args),
 }
@@ -188,6 +191,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Rollback(args) => orders::rollback(args, &env()?),
         Command::Pause(args) => orders::pause(args, &env()?),
         Command::Resume(args) => orders::resume(args, &env()?),
+        Command::Simulate(args) => simulate::main(&args, &env()?),
         Command::Watch(args) => watch::main(&args, &env()?),
         Command::Check(args) => check::main(&args, &env()?),
     }

@@ -94,6 +94,15 @@ pub enum Reasoning {
 }
 
 impl Run {
+    /// Whether it broke, whatever its outcome: the harness or the infrastructure did, or it called tools
+    /// and not one call succeeded.
+    pub fn is_broken(&self) -> bool {
+        let failed = |tool: &ToolUse| tool.calls == tool.errors;
+        let called: u64 = self.tools.iter().map(|tool| u64::from(tool.calls)).sum();
+        self.outcome == Outcome::Aborted
+            || (called > 0 && called == u64::from(self.attempts) && self.tools.iter().all(failed))
+    }
+
     /// The run's length in seconds.
     pub fn latency(&self) -> f64 {
         self.end.secs_since(self.start)

@@ -67,12 +67,17 @@ impl Differences {
 
     /// ln of the e-value against "the mean is at most `delta`"; `delta` in (−1, 1).
     pub fn ln_e_above(&self, delta: f64) -> f64 {
-        self.ln_e(1.0, delta)
+        self.ln_e(1.0, delta, 1.0)
+    }
+
+    /// The same if each block had come `times` as often; for forecasts.
+    pub fn ln_e_above_at(&self, times: f64, delta: f64) -> f64 {
+        self.ln_e(1.0, delta, times)
     }
 
     /// ln of the e-value against "the mean is at least `delta`"; `delta` in (−1, 1).
     pub fn ln_e_below(&self, delta: f64) -> f64 {
-        self.ln_e(-1.0, -delta)
+        self.ln_e(-1.0, -delta, 1.0)
     }
 
     /// The confidence sequence: an interval that holds the mean at all times at once, but for a
@@ -98,12 +103,12 @@ impl Differences {
         if low > -1.0 { low } else { -1.0 }
     }
 
-    fn ln_e(&self, sign: f64, delta: f64) -> f64 {
+    fn ln_e(&self, sign: f64, delta: f64, times: f64) -> f64 {
         let mut lns = [0.0; BETS.len()];
         for (difference, count) in self.each(sign) {
             let surplus = (difference - delta) / (1.0 + delta);
             for (ln, bet) in lns.iter_mut().zip(BETS) {
-                *ln += count * (bet * surplus).ln_1p();
+                *ln += times * count * (bet * surplus).ln_1p();
             }
         }
         mixed(lns)

@@ -3,6 +3,8 @@
 use super::head::{Head, Tally};
 use super::ledger::Draft;
 use super::seen::Seen;
+use super::trial::{Pending, Trial};
+use super::trials::no_trial;
 use super::{
     Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Half, Policy,
     Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord, apply_edits,
@@ -20,6 +22,10 @@ pub struct Agent {
     pub(super) head: Tracked<Head>,
     pub(super) windows: Windows,
     pub(super) seen: Seen,
+    /// Sessions, and runs that were announced.
+    pub(super) sessions: Seen,
+    pub(super) trial: Tracked<Option<Trial>>,
+    pub(super) pending: Pending,
 }
 
 /// Who orders something, why and when.
@@ -36,8 +42,10 @@ const UNVERSIONED: VersionNumber = VersionNumber(0);
 impl Agent {
     /// An agent of which nothing is known yet.
     pub fn new(name: AgentName) -> Self {
-        let (head, windows, seen) = (Tracked::default(), Windows::default(), Seen::default());
-        Self { name, head, windows, seen }
+        let (head, windows) = (Tracked::default(), Windows::default());
+        let (seen, sessions) = (Seen::default(), Seen::default());
+        let (trial, pending) = no_trial();
+        Self { name, head, windows, seen, sessions, trial, pending }
     }
 
     /// Gives an assembled agent its versions' contents back, from `prompt-versions`.
@@ -57,7 +65,7 @@ impl Agent {
     pub fn recalled(name: AgentName, records: impl IntoIterator<Item = VersionRecord>) -> Self {
         let mut agent = Self::new(name);
         for record in records {
-            agent.head.ledger.recall(record);
+            agent.head.recall(record);
         }
         agent
     }
@@ -76,7 +84,7 @@ impl Agent {
     pub fn apply(&mut self, event: &Event, policy: &Policy) -> Vec<Effect> {
         match &event.body {
             EventBody::Run(run) => self.on_run(run, policy, event.at),
-            EventBody::Started(_) => Vec::new(),
+            EventBody::Started(started) => self.on_started(started, policy, event.at),
             EventBody::Command(command) => self.on_command(command, policy, event.at),
             EventBody::Proposal(proposal) => self.on_proposal(proposal, policy, event.at),
         }
@@ -94,6 +102,18 @@ impl Agent {
             self.head.tally.unknown_version += 1;
             return Vec::new();
         }
+        let mut effects = self.try_run(run, policy, at);
+        effects.extend(self.fold_run(run, (version, held), policy, at));
+        effects
+    }
+
+    fn fold_run(
+        &mut self,
+        run: &Run,
+        (version, held): (VersionNumber, Option<std::sync::Arc<Version>>),
+        policy: &Policy,
+        at: EventTime,
+    ) -> Vec<Effect> {
         let attributed = run.version.is_none() && held.is_some();
         let limits = held.map_or(Limits::default(), |held| policy.limits(&held.content));
         let add = (&policy.reward, limits, attributed);
@@ -115,8 +135,12 @@ impl Agent {
                 vec![]
             };
         };
-        if active.number != version || reward.is_none() {
+        let Some(reward) = reward.filter(|_| active.number == version) else {
             return Vec::new();
+        };
+        let effects = self.keep_watch(version, reward, policy, at);
+        if !effects.is_empty() {
+            return effects;
         }
         self.head.fresh += 1;
         let due = self
@@ -179,7 +203,7 @@ impl Agent {
         }
         self.head.asked = None;
         match self.draft(proposal, policy) {
-            Ok(draft) => self.introduce(draft, policy.rollout, at),
+            Ok(draft) => self.introduce(draft, policy, at),
             Err((decision, why)) => vec![self.decision(decision, None, why, at)],
         }
     }
@@ -223,10 +247,13 @@ impl Agent {
     }
 
     /// Takes a machine-made version in, as the rollout says.
-    fn introduce(&mut self, draft: Draft, rollout: Rollout, at: EventTime) -> Vec<Effect> {
+    fn introduce(&mut self, draft: Draft, policy: &Policy, at: EventTime) -> Vec<Effect> {
+        if policy.rollout == Rollout::Trial {
+            return self.introduce_for_trial(draft, policy, at);
+        }
         let why = draft.evidence.clone();
         let number = self.head.ledger.add(&self.name, draft, at);
-        match rollout {
+        match policy.rollout {
             Rollout::Immediate => {
                 let mut effects = self.activate(number, State::Superseded, at);
                 effects.push(self.decision("activated", Some(number), why, at));
@@ -243,8 +270,14 @@ impl Agent {
     }
 
     /// Makes `number` active and rejects the candidates that were made from another version.
-    fn activate(&mut self, number: VersionNumber, old: State, at: EventTime) -> Vec<Effect> {
-        let mut effects = Vec::new();
+    pub(super) fn activate(
+        &mut self,
+        number: VersionNumber,
+        old: State,
+        at: EventTime,
+    ) -> Vec<Effect> {
+        let mut effects = self.end_holdback(at);
+        self.close_trial();
         let waiting = self.head.ledger.candidates().into_iter();
         for stale in waiting.filter(|waiting| *waiting != number) {
             let reason = format!("its baseline changed: {number} became active");
@@ -286,7 +319,7 @@ impl Agent {
             return Err("the log remembers the agent's versions itself".to_owned());
         }
         for record in records {
-            self.head.ledger.recall(record.clone());
+            self.head.recall(record.clone());
         }
         let mut effects: Vec<_> =
             records.iter().map(|record| Effect::Version(Box::new(record.clone()))).collect();
@@ -316,6 +349,7 @@ impl Agent {
         let Order { by, reason, at } = order;
         self.waiting(number)?;
         let reason = format!("by {by}: {reason}");
+        self.end_trial_of(number);
         let mut effects =
             self.head.ledger.set(number, State::Rejected { reason: reason.clone() }, at);
         effects.extend(self.head.ledger.update(at));
@@ -414,7 +448,13 @@ impl Agent {
         effects
     }
 
-    fn decision(
+    fn end_trial_of(&mut self, number: VersionNumber) {
+        if self.trial.as_ref().is_some_and(|trial| trial.candidate == number) {
+            self.close_trial();
+        }
+    }
+
+    pub(super) fn decision(
         &self,
         decision: &str,
         version: Option<VersionNumber>,
@@ -422,7 +462,8 @@ impl Agent {
         at: EventTime,
     ) -> Effect {
         let (decision, reason) = (decision.to_owned(), reason.into());
-        Effect::Decision(Decision { agent: self.name.clone(), decision, version, reason, at })
+        let agent = self.name.clone();
+        Effect::Decision(Decision { agent, decision, version, reason, trial: None, at })
     }
 }
 

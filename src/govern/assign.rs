@@ -61,6 +61,10 @@ impl Lot {
     pub(super) fn id(self) -> u64 {
         self.0
     }
+
+    pub(super) fn from_id(id: u64) -> Self {
+        Self(id)
+    }
 }
 
 /// The bucket of `unit`, 0 to 9999, each as likely as the others.

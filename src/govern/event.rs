@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Proposal, Request, Split, Version, VersionRecord};
+use super::{Content, Proposal, Request, Split, TrialView, Version, VersionRecord};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::decode::Run;
 
@@ -177,6 +177,9 @@ pub struct Decision {
     pub version: Option<VersionNumber>,
     /// Why, for people, with the numbers.
     pub reason: String,
+    /// The trial it is about as it then stood, with all its numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Box<TrialView>>,
     /// When.
     pub at: EventTime,
 }

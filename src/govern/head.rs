@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RequestId;
 use super::ledger::Ledger;
+use super::watch::Watch;
+use super::{Author, RequestId, VersionRecord};
 use crate::base::EventTime;
+use crate::gauge::ErrorBudget;
 
 /// The part of an agent that most events change a little; small, so that it is stored as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,20 @@ pub(super) struct Head {
     pub(super) last_request: Option<EventTime>,
     /// Runs with known outcome under the active version since the last request.
     pub(super) fresh: u64,
+    /// Over all candidates that were ever tried.
+    #[serde(default)]
+    pub(super) budget: ErrorBudget,
+    #[serde(default)]
+    pub(super) watch: Watch,
+}
+
+impl Head {
+    /// Takes a version that is remembered elsewhere. Nobody remembers what it was tried with: each that a
+    /// machine made counts as tried in vain.
+    pub(super) fn recall(&mut self, record: VersionRecord) {
+        self.budget.tested += u64::from(!matches!(record.version.author, Author::Human { .. }));
+        self.ledger.recall(record);
+    }
 }
 
 /// What became of the runs of one agent. Every run is in exactly one of the first four.
@@ -34,4 +50,10 @@ pub struct Tally {
     pub unknown_version: u64,
     /// Of the windowed, those that named no version and were booked by their start.
     pub attributed: u64,
+    /// Announcements of runs.
+    #[serde(default)]
+    pub started: u64,
+    /// Announcements that had come before.
+    #[serde(default)]
+    pub duplicate_starts: u64,
 }

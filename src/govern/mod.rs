@@ -21,8 +21,11 @@ mod policy;
 mod proposal;
 mod request;
 mod seen;
+mod trial;
+mod trials;
 mod version;
 mod view;
+mod watch;
 
 pub use agent::Agent;
 pub use assign::{Split, bucket};
@@ -40,5 +43,6 @@ pub use placeholders::Placeholders;
 pub use policy::{DriftAction, Policy, Rollout, TrialSpec, WatchSpec};
 pub use proposal::{Answer, LlmReport, Part, Proposal};
 pub use request::{Past, Request, RequestId};
+pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};
 pub use view::{AgentView, Figures, VersionView};

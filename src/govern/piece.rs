@@ -17,6 +17,12 @@ pub enum Piece {
     /// The runs of one version in one pane, by its start in milliseconds, or by its number where
     /// runs are counted.
     Pane(VersionNumber, i64),
+    /// A segment of the sessions seen lately, counted from 0.
+    Session(u8),
+    /// The trial under way, or that there is none.
+    Trial,
+    /// A segment of the trial's units whose deadline has not come, counted from 0.
+    Pending(u8),
 }
 
 /// The rest of a key that names no [`Piece`].
@@ -30,6 +36,9 @@ impl fmt::Display for Piece {
             Self::Head => Ok(()),
             Self::Seen(segment) => write!(f, "/seen/{segment}"),
             Self::Pane(version, start) => write!(f, "/pane/{version}/{start}"),
+            Self::Session(segment) => write!(f, "/session/{segment}"),
+            Self::Trial => f.write_str("/trial"),
+            Self::Pending(segment) => write!(f, "/pending/{segment}"),
         }
     }
 }
@@ -43,6 +52,9 @@ impl FromStr for Piece {
             [""] => Some(Self::Head),
             ["", "seen", segment] => segment.parse().ok().map(Self::Seen),
             ["", "pane", version, start] => pane(version, start),
+            ["", "session", segment] => segment.parse().ok().map(Self::Session),
+            ["", "trial"] => Some(Self::Trial),
+            ["", "pending", segment] => segment.parse().ok().map(Self::Pending),
             _ => None,
         };
         piece
@@ -76,6 +88,9 @@ mod tests {
         check(Piece::Seen(0), "/seen/0");
         check(Piece::Seen(255), "/seen/255");
         check(Piece::Pane(VersionNumber(0), 0), "/pane/v0/0");
+        check(Piece::Session(3), "/session/3");
+        check(Piece::Trial, "/trial");
+        check(Piece::Pending(15), "/pending/15");
         check(Piece::Pane(VersionNumber(12), -3_600_000), "/pane/v12/-3600000");
         check(
             Piece::Pane(VersionNumber(u32::MAX), i64::MIN),
@@ -103,6 +118,9 @@ mod tests {
             "/pane/v1/-0",
             "/pane/v1/9223372036854775808",
             "/pane/v1/0/0",
+            "/trial/0",
+            "/pending",
+            "/session/-1",
         ] {
             assert_eq!(text.parse::<Piece>(), Err(UnknownPiece(text.to_owned())));
         }

@@ -9,6 +9,7 @@ use super::Agent;
 use super::head::Head;
 use super::piece::Piece;
 use super::seen::{Misfit, Seen};
+use super::trial::{Pending, Segment, Trial};
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::fold::{Aggregate, ChangedPane, Windows};
 
@@ -30,6 +31,9 @@ enum Body<'a> {
     Head(StoredHead<&'a Head>),
     Seen(u8, &'a [u64]),
     Pane(VersionNumber, i64, &'a Aggregate),
+    Session(u8, &'a [u64]),
+    Trial(&'a Option<Trial>),
+    Pending(u8, &'a Segment),
 }
 
 /// [`Piece::Head`] as it is stored.
@@ -39,6 +43,9 @@ struct StoredHead<H> {
     watermark: Option<EventTime>,
     /// How many trace ids were ever noted.
     seen: u64,
+    /// How many sessions were.
+    #[serde(default)]
+    sessions: u64,
 }
 
 /// Pieces of one agent as they are read, in any order; [`Agent::assemble`] takes them.
@@ -47,6 +54,9 @@ pub struct Pieces {
     head: Option<StoredHead<Head>>,
     seen: BTreeMap<u8, Vec<u64>>,
     panes: BTreeMap<(VersionNumber, i64), Aggregate>,
+    sessions: BTreeMap<u8, Vec<u64>>,
+    trial: Option<Trial>,
+    pending: BTreeMap<u8, Segment>,
 }
 
 /// Why pieces do not make an agent: some were lost, or come from different moments.
@@ -73,6 +83,9 @@ impl Change<'_> {
         match self {
             Self::Set(PieceBody(Body::Head(_))) => Piece::Head,
             Self::Set(PieceBody(Body::Seen(segment, _))) => Piece::Seen(*segment),
+            Self::Set(PieceBody(Body::Session(segment, _))) => Piece::Session(*segment),
+            Self::Set(PieceBody(Body::Trial(_))) => Piece::Trial,
+            Self::Set(PieceBody(Body::Pending(segment, _))) => Piece::Pending(*segment),
             Self::Set(PieceBody(Body::Pane(version, start, _))) | Self::Gone(version, start) => {
                 Piece::Pane(*version, *start)
             }
@@ -84,7 +97,9 @@ impl Serialize for PieceBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Body::Head(head) => head.serialize(serializer),
-            Body::Seen(_, ids) => ids.serialize(serializer),
+            Body::Seen(_, ids) | Body::Session(_, ids) => ids.serialize(serializer),
+            Body::Trial(trial) => trial.serialize(serializer),
+            Body::Pending(_, units) => units.serialize(serializer),
             Body::Pane(_, _, aggregate) => aggregate.serialize(serializer),
         }
     }
@@ -105,6 +120,13 @@ impl Pieces {
             Piece::Seen(segment) => {
                 self.seen.insert(segment, Vec::deserialize(body)?);
             }
+            Piece::Session(segment) => {
+                self.sessions.insert(segment, Vec::deserialize(body)?);
+            }
+            Piece::Trial => self.trial = Option::deserialize(body)?,
+            Piece::Pending(segment) => {
+                self.pending.insert(segment, Segment::deserialize(body)?);
+            }
             Piece::Pane(version, start) => {
                 self.panes.insert((version, start), Aggregate::deserialize(body)?);
             }
@@ -118,16 +140,23 @@ impl Agent {
     /// them for a new agent. They count as stored from here on: whoever cannot store them has to
     /// assemble the agent anew.
     pub fn take_changes(&mut self) -> Vec<Change<'_>> {
-        let Self { name: _, head, windows, seen } = self;
+        let Self { name: _, head, windows, seen, sessions, trial, pending } = self;
         let (watermark, noted) = (windows.watermark(), seen.noted());
+        let noted_sessions = sessions.noted();
         let segments = seen.take_changes().map(|(segment, ids)| Body::Seen(segment, ids));
         let segments = segments.map(|body| Change::Set(PieceBody(body)));
         let mut changes: Vec<_> = segments.collect();
+        let segments = sessions.take_changes().map(|(segment, ids)| Body::Session(segment, ids));
+        changes.extend(segments.map(|body| Change::Set(PieceBody(body))));
+        let trial = trial.take_change().map(Body::Trial);
+        let units = pending.take_changes().map(|(segment, units)| Body::Pending(segment, units));
+        changes.extend(trial.into_iter().chain(units).map(|body| Change::Set(PieceBody(body))));
         changes.extend(windows.take_changes().into_iter().map(pane));
         // The head tells how far the other pieces are, so that it changes with each of them.
         let head_changed = head.take_change().is_some();
         if head_changed || !changes.is_empty() {
-            let head = StoredHead { head: &**head, watermark, seen: noted };
+            let sessions = noted_sessions;
+            let head = StoredHead { head: &**head, watermark, seen: noted, sessions };
             changes.insert(0, Change::Set(PieceBody(Body::Head(head))));
         }
         changes
@@ -139,12 +168,16 @@ impl Agent {
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(name: AgentName, pieces: Pieces) -> Result<Self, AssembleError> {
-        let Pieces { head, seen, panes } = pieces;
-        let StoredHead { head, watermark, seen: noted } = head.ok_or(AssembleError::NoHead)?;
+        let Pieces { head, seen, panes, sessions, trial, pending } = pieces;
+        let head = head.ok_or(AssembleError::NoHead)?;
+        let StoredHead { head, watermark, seen: noted, sessions: noted_sessions } = head;
         let seen = Seen::stored(noted, seen)?;
+        let sessions = Seen::stored(noted_sessions, sessions)?;
+        let (trial, pending) = (Tracked::stored(trial), Pending::stored(pending));
         let panes = panes.into_iter().map(|((version, start), pane)| (version, start, pane));
         let windows = Windows::stored(watermark, panes);
-        Ok(Self { name, head: Tracked::stored(head), windows, seen })
+        let head = Tracked::stored(head);
+        Ok(Self { name, head, windows, seen, sessions, trial, pending })
     }
 }
 

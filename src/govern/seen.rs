@@ -60,11 +60,20 @@ impl Seen {
         self.noted
     }
 
-    /// Notes `trace_id`; false if it was noted before.
-    pub(super) fn insert(&mut self, trace_id: &str) -> bool {
-        let hash = Digest::hash64(trace_id.as_bytes());
-        // Less than half a microsecond when full; an index would take more memory than the ring.
-        if self.segments.iter().any(|ids| ids.contains(&hash)) {
+    /// Whether `id` was noted lately.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.holds(Digest::hash64(id.as_bytes()))
+    }
+
+    /// Less than half a microsecond when full; an index would take more memory than the ring.
+    fn holds(&self, hash: u64) -> bool {
+        self.segments.iter().any(|ids| ids.contains(&hash))
+    }
+
+    /// Notes `id`; false if it was noted before.
+    pub(super) fn insert(&mut self, id: &str) -> bool {
+        let hash = Digest::hash64(id.as_bytes());
+        if self.holds(hash) {
             return false;
         }
         let slot = usize::try_from(self.noted % Self::CAPACITY as u64).unwrap_or_default();

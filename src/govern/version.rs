@@ -91,7 +91,7 @@ pub enum State {
         /// Why.
         reason: String,
     },
-    /// Was active and was taken back.
+    /// Was active or on trial, and was taken back.
     RolledBack {
         /// Why.
         reason: String,

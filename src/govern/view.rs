@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Tally};
+use super::{Agent, Tally, TrialView};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::fold::{Aggregate, Counts};
 
@@ -15,8 +15,11 @@ pub struct AgentView {
     pub paused: bool,
     /// The version it should run; none while the config repo does not know the agent.
     pub active: Option<VersionNumber>,
-    /// The version that waits for approval.
+    /// The version that waits for a verdict.
     pub candidate: Option<VersionNumber>,
+    /// The trial or holdback under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Box<TrialView>>,
     /// The request that the optimizer works on, e.g. `mitigation#3`.
     pub optimizing: Option<String>,
     /// Counts the changes of its versions.
@@ -123,6 +126,7 @@ impl Agent {
             paused: self.head.paused,
             active,
             candidate: self.head.ledger.candidate(),
+            trial: self.trial.as_ref().map(|trial| Box::new(trial.view(&self.pending))),
             optimizing: self.head.asked.as_ref().map(ToString::to_string),
             revision: self.head.ledger.revision(),
             watermark: self.windows.watermark(),
