@@ -52,42 +52,42 @@ impl Trial {
                 TrialKind::Holdback => Verdict::EndHoldback(why),
             });
         }
-        let candidate = self.evidence.candidate.units;
-        if closed {
-            if self.ln_harm() >= self.harm_bar() {
-                return Some(Verdict::RollBack(self.harm()));
-            }
-            if self.kind == TrialKind::Trial && self.is_proven() {
-                return Some(Verdict::Promote(self.gain()));
-            }
+        if closed && self.ln_harm() >= self.harm_bar() {
+            return Some(Verdict::RollBack(self.harm()));
         }
+        let lasted = unit.start.millis_since(self.begun);
         match self.kind {
-            TrialKind::Trial => {
-                if candidate >= self.spec.max_units {
-                    let why = format!("after {candidate} units of {}", self.candidate);
-                    return Some(Verdict::Futile(self.inconclusive(&why)));
-                }
-                if closed
-                    && self.differences(Metric::Reward).interval(self.level).1
-                        < self.spec.min_effect
-                {
-                    return Some(Verdict::Futile(self.inconclusive("a gain is ruled out")));
-                }
-                if unit.start.millis_since(self.begun) > self.spec.max_duration {
-                    return Some(Verdict::Futile(self.inconclusive("its time is up")));
-                }
-                let ramp = closed
-                    && self.split.share_bp < self.spec.share_bp
-                    && candidate >= self.spec.ramp_units
-                    && self.ln_harm() < DOUBT.ln();
-                ramp.then_some(Verdict::Ramp)
-            }
+            TrialKind::Trial => self.judge_candidate(lasted, closed),
             TrialKind::Holdback => {
                 let over = self.evidence.baseline.units >= self.holdback_units
-                    || unit.start.millis_since(self.begun) > self.spec.max_duration;
+                    || lasted > self.spec.max_duration;
                 over.then(|| Verdict::EndHoldback(self.effect(Metric::Reward)))
             }
         }
+    }
+
+    fn judge_candidate(&self, lasted: i64, closed: bool) -> Option<Verdict> {
+        let candidate = self.evidence.candidate.units;
+        if closed && self.is_proven() {
+            return Some(Verdict::Promote(self.gain()));
+        }
+        if candidate >= self.spec.max_units {
+            let why = format!("after {candidate} units of {}", self.candidate);
+            return Some(Verdict::Futile(self.inconclusive(&why)));
+        }
+        // The upper end of the confidence sequence is below what must be gained.
+        let no_gain = || self.differences(Metric::Reward).ln_e_below(self.spec.min_effect);
+        if closed && no_gain() >= (2.0 / self.spec.alpha).ln() {
+            return Some(Verdict::Futile(self.inconclusive("a gain is ruled out")));
+        }
+        if lasted > self.spec.max_duration {
+            return Some(Verdict::Futile(self.inconclusive("its time is up")));
+        }
+        let ramp = closed
+            && self.split.share_bp < self.spec.share_bp
+            && candidate >= self.spec.ramp_units
+            && self.ln_harm() < DOUBT.ln();
+        ramp.then_some(Verdict::Ramp)
     }
 
     /// ln of the e-value that the candidate is worse in some metric.
