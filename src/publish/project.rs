@@ -77,8 +77,10 @@ impl ConfigRepo {
         let agent = &version.agent;
         let head = self.head()?;
         let before = self.published(agent)?;
-        if before.as_ref().is_some_and(|before| before.revision >= record.revision) {
-            self.intents.done(agent)?;
+        if let Some(before) = &before
+            && before.revision >= record.revision
+        {
+            self.forget_intent(record, before)?;
             return Ok(Some(Projection::AlreadyThere));
         }
         let standing = before.and_then(|before| before.standing);
@@ -120,8 +122,19 @@ impl ConfigRepo {
         let paths: Vec<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
         let Some(entries) = self.stage(&paths)? else { return Ok(None) };
         let Some(commit) = self.commit(&head, &entries, &message, record)? else { return Ok(None) };
-        self.intents.done(agent)?;
+        self.forget_intent(record, &published)?;
         Ok(Some(Projection::Committed { commit: commit.to_string() }))
+    }
+
+    /// Takes back the note of the write that `record` asked for and that is committed. One of a later
+    /// record's write, which may have stopped half way, stays.
+    fn forget_intent(&self, record: &VersionRecord, published: &Published) -> Result<()> {
+        let agent = &record.version.agent;
+        let wrote = record.state == State::Active && published.revision == record.revision;
+        if wrote && self.intents.pending(agent)?.as_ref() == Some(&record.version.content) {
+            self.intents.done(agent)?;
+        }
+        Ok(())
     }
 
     fn version_change(&self, version: &Version) -> Result<Change> {

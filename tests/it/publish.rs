@@ -367,6 +367,16 @@ fn an_interrupted_write_is_finished_and_is_nobodys_edit() {
         project_all(&repo, &records[3..4]);
         assert_eq!((bench.head(), bench.status()), (done.head(), String::new()));
     }
+    // What came before is projected again ahead of it: the note is not theirs.
+    let bench = Bench::new();
+    project_all(&bench.repo(), &records[..7]);
+    let done = Bench::clone_of(&bench.path);
+    project_all(&done.repo(), &records);
+    bench.write(".git/whetstone/fixer.json", &json!(records[8].version.content).to_string());
+    let path = "configs/fixer_agent_prompts.yaml";
+    bench.write(path, &done.text(path));
+    project_all(&bench.repo(), &records);
+    assert_eq!((bench.head(), bench.status()), (done.head(), String::new()));
     // Stopped after the commit, before the note of it was removed.
     let bench = Bench::new();
     project_all(&bench.repo(), &records[..4]);
