@@ -13,7 +13,7 @@ pub(crate) fn trial(salt: &str, share_bp: u16) -> State {
     State::Trial { split: Split { salt: salt.to_owned(), share_bp } }
 }
 
-fn holdback(share_bp: u16) -> State {
+pub(crate) fn holdback(share_bp: u16) -> State {
     State::Holdback { split: Split { salt: "holdback-v2".to_owned(), share_bp } }
 }
 
