@@ -1,7 +1,8 @@
 //! A log that was lost: the config repo remembers what there was.
 
 use serde_json::Value;
-use whetstone::govern::{Content, State};
+use whetstone::consume::{EmbeddedLog, Log as _, Share, Topic};
+use whetstone::govern::{Content, State, VersionRecord};
 use whetstone::publish::{ConfigRepo, RepoOptions};
 
 use crate::publish::{project_all, record};
@@ -30,6 +31,20 @@ fn left_behind(place: &Place, states: &[(u32, State)]) {
 fn trial_file(place: &Place) -> Value {
     let text = std::fs::read_to_string(place.repo().join(TRIAL_FILE)).unwrap();
     serde_yaml::from_str(&text).unwrap()
+}
+
+/// A repo made from what the log knows of the agent now.
+fn rebuilt(place: &Place) -> (tempfile::TempDir, ConfigRepo) {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = ConfigRepo::init(RepoOptions::new(folder.path().join("repo"))).unwrap();
+    let log = EmbeddedLog::open_read_only(&place.dir.path().join("data")).unwrap();
+    for record in log.table(Topic::PromptVersions, Share::All).unwrap() {
+        let record: VersionRecord = serde_json::from_slice(&record.value).unwrap();
+        if record.version.agent.as_str() == "sim-triage" {
+            repo.project(&record).unwrap();
+        }
+    }
+    (folder, repo)
 }
 
 /// Waits until `subject` is among those of the commits after `head`.
@@ -67,6 +82,12 @@ fn what_was_out_when_the_log_was_lost_is_out_no_longer() {
             let file = trial_file(&place);
             assert_eq!((&file["version"], &file["share_bp"]), (&Value::Null, &0.into()));
             assert_eq!(file["active"], active);
+            // The log alone gives the same.
+            let (_folder, rebuilt) = rebuilt(&place);
+            let agent = "sim-triage".parse().unwrap();
+            let repo = ConfigRepo::open(RepoOptions::new(place.repo())).unwrap();
+            assert_eq!(rebuilt.read(&agent).unwrap(), repo.read(&agent).unwrap());
+            assert_eq!(rebuilt.published(&agent).unwrap().unwrap().beside.version(), None);
             // What comes next goes on from there.
             let prompts = place.repo().join("configs/sim-triage_agent_prompts.yaml");
             let text = std::fs::read_to_string(&prompts).unwrap();
