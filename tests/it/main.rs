@@ -28,6 +28,7 @@ mod patterns;
 mod patterns_offer;
 mod pieces;
 mod publish;
+mod publish_trial;
 mod python;
 mod readme;
 mod real_data;
