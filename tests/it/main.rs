@@ -39,3 +39,4 @@ mod server;
 mod slow_model;
 mod subscribe;
 mod tidy;
+mod trial;
