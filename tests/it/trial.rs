@@ -261,7 +261,7 @@ fn a_faster_way_to_fail_is_no_gain_and_slowness_is_harm() {
     }
     let last = live.decisions.last().unwrap();
     assert_eq!(last.decision, "rolled_back");
-    assert!(last.reason.starts_with("latency "), "{}", last.reason);
+    assert!(last.reason.starts_with("quickness "), "{}", last.reason);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Metric {
         match self {
             Self::Reward => "reward",
             Self::Success => "success",
-            Self::Latency => "latency",
+            Self::Latency => "quickness",
             Self::Soundness => "soundness",
         }
     }

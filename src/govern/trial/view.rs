@@ -80,7 +80,8 @@ pub struct ExcludedView {
 /// One metric of both arms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricView {
-    /// `reward`, `success`, `latency` (quickness, in fact: higher is better) or `soundness`.
+    /// `reward`, `success`, `quickness` (latency turned round: 1 is instantaneous, 0 as slow as can be) or
+    /// `soundness` (units that come to a known outcome).
     pub metric: String,
     /// The candidate's mean.
     pub candidate: Option<f64>,
