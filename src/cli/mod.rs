@@ -87,7 +87,8 @@ enum Command {
     Show(show::Args),
     /// What changed between two versions
     Diff(diff::Args),
-    /// Make a candidate the active version
+    /// Make a candidate the active version, on trial or not
+    #[command(visible_alias = "promote")]
     Approve(orders::Approve),
     /// Refuse a candidate
     Reject(orders::Reject),

@@ -17,6 +17,7 @@ mod kafka_secure;
 mod kafka_topics;
 mod killed;
 mod lines;
+mod live_trial;
 mod log_conformance;
 mod log_embedded;
 mod log_kafka;
