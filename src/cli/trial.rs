@@ -56,9 +56,8 @@ pub(super) fn lines(trial: &TrialView) -> Vec<String> {
     let excluded = trial.excluded;
     let counts = [
         (trial.pending, "wait for their deadline"),
-        (excluded.misassigned, "ran another version than theirs"),
+        (excluded.early, "came before the agents followed"),
         (excluded.mixed, "ran both"),
-        (excluded.unversioned, "did not say which they ran"),
         (excluded.continued, "went on from before"),
         (excluded.late, "came too late"),
     ];
@@ -69,6 +68,12 @@ pub(super) fn lines(trial: &TrialView) -> Vec<String> {
         .collect();
     if !told.is_empty() {
         lines.push(format!("  units not counted: {}", told.join(", ")));
+    }
+    if trial.strayed > 0 {
+        lines.push(format!(
+            "  {} units ran another version than theirs, and count for theirs",
+            trial.strayed
+        ));
     }
     if trial.one_in > 1 {
         lines.push(format!("  one unit in {} takes part, chosen by hash", trial.one_in));
