@@ -37,6 +37,7 @@ mod recalled;
 mod rolling;
 mod runs;
 mod server;
+mod simulate;
 mod slow_model;
 mod subscribe;
 mod tidy;
