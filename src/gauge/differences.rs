@@ -29,7 +29,7 @@ impl Differences {
     /// Steps to one whole.
     const STEPS: i128 = 100;
     /// Halvings that a bound is searched with: far below a hundredth.
-    const HALVINGS: u32 = 24;
+    const HALVINGS: u32 = 16;
 
     /// Adds the block whose difference is `numerator / denominator`, in [−1, 1]; the denominator is
     /// above 0. `dither` decides how it is rounded: it must be uniform and know nothing of the outcome.
