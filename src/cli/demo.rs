@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe, table};
-use super::{Env, pause, runtime};
+use super::{Env, pause, runtime, trial};
 use crate::app::{App, Orders, PromptSubscriber, agent_views, optimizer, repo_options};
-use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock, VersionNumber};
+use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock};
 use crate::config::Config;
 use crate::consume::{EmbeddedLog, Log};
-use crate::govern::{AgentView, Content};
+use crate::govern::AgentView;
 use crate::publish::{ConfigRepo, RepoOptions};
 use crate::simulate::{SimulatedAgent, simulated_agents};
 
@@ -26,7 +26,7 @@ use crate::simulate::{SimulatedAgent, simulated_agents};
     whetstone demo --once                 a few rounds, then a summary\n  \
     whetstone demo --once --dir ./play    keep the log and the git repo to look at\n\n\
     The agents are simulated, and so are their traces, times and gains; windows, optimizer, guard,\n\
-    versions and git commits are the real ones. No model is asked and nothing leaves the machine.")]
+    trials, versions and git commits are the real ones. No model is asked and nothing leaves the machine.")]
 pub(super) struct Args {
     /// Run a fixed number of rounds, print a summary and end; without a terminal it always does
     #[arg(long)]
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Rounds with --once
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 20)]
     rounds: u32,
     /// Runs of each agent in a round
     #[arg(long, default_value_t = 60)]
@@ -45,9 +45,17 @@ pub(super) struct Args {
     seed: u64,
 }
 
-/// What the demo differs in from the defaults.
-const SETTINGS: [&str; 6] = [
-    "rollout=immediate",
+/// What the demo differs in from the defaults: its agents run once a minute for half a minute, and what
+/// there is to gain or lose is large, so that trials may begin with more units and end soon.
+const SETTINGS: [&str; 13] = [
+    "rollout=trial",
+    "trial.first_share=0.3",
+    "trial.ramp_units=20",
+    "trial.deadline=5m",
+    "trial.max_units=400",
+    "trial.patience=2h",
+    "watch.holdback=0.1",
+    "watch.holdback_units=20",
     "windows.kind=sliding",
     "windows.length=6h",
     "windows.slide=1h",
@@ -128,7 +136,6 @@ struct World {
     env: Env,
     rng: Rng,
     now: EventTime,
-    started: EventTime,
     /// Runs taken in before this process began.
     earlier: u64,
     sent: u64,
@@ -136,7 +143,6 @@ struct World {
     rounds: Option<u32>,
     /// Cancelled by Ctrl-C: the round is finished, then comes the summary.
     enough: CancellationToken,
-    current: BTreeMap<AgentName, (VersionNumber, Content)>,
     prompts: Option<PromptSubscriber>,
     rewards: BTreeMap<AgentName, Vec<f64>>,
 }
@@ -148,7 +154,6 @@ type Running = tokio::task::JoinHandle<Result<(), crate::app::RoleError>>;
 
 impl World {
     fn new(agents: Vec<SimulatedAgent>, log: Arc<dyn Log>, args: &Args, env: Env) -> Self {
-        let started = SystemClock.now();
         // Where nobody watches, nobody ends it either.
         let once = args.once || !env.output.is_live();
         Self {
@@ -156,14 +161,12 @@ impl World {
             log,
             env,
             rng: Rng::with_seed(args.seed),
-            now: started.plus_millis(-10 * 24 * 3_600_000),
-            started,
+            now: begin(),
             earlier: 0,
             sent: 0,
             per_round: args.runs,
             rounds: once.then_some(args.rounds),
             enough: CancellationToken::new(),
-            current: BTreeMap::new(),
             prompts: None,
             rewards: BTreeMap::new(),
         }
@@ -220,23 +223,23 @@ impl World {
             none => none.insert(PromptSubscriber::new(self.log.as_ref()).map_err(Failure::failed)?),
         };
         while !prompts.next(Duration::ZERO).map_err(Failure::failed)?.is_empty() {}
-        for update in prompts.all() {
-            let version = update.active.clone();
-            self.current.insert(update.agent.clone(), (version.number, version.content));
-        }
         Ok(())
     }
 
+    /// Each run under the version that it is given.
     fn send(&mut self) -> Result<(), Failure> {
+        let Some(prompts) = &self.prompts else { return Ok(()) };
         let mut traces = Vec::new();
         for _ in 0..self.per_round {
             self.now = self.now.plus_millis(BETWEEN_RUNS);
             for agent in &self.agents {
-                let Some((number, content)) = self.current.get(&agent.name) else { continue };
                 self.sent += 1;
-                // The start of this process keeps ids apart when --dir is used again.
-                let id = self.started.as_millis().unsigned_abs() * 100_000 + self.sent;
-                traces.push(agent.run(id, (*number, content), self.now, &mut self.rng));
+                // What came before keeps ids apart when --dir is used again.
+                let id = self.earlier + self.sent;
+                let unit = SimulatedAgent::unit(id);
+                let Some(version) = prompts.version_for(&agent.name, &unit) else { continue };
+                let under = (version.number, &version.content);
+                traces.push(agent.run(id, under, self.now, &mut self.rng));
             }
         }
         Orders::new(self.log.as_ref()).send(&traces).map_err(Failure::failed)
@@ -258,7 +261,7 @@ impl World {
         }
         output.line(output.paint(Tone::Faint, &format!("round {round}: simulated agents")));
         let mut rows = vec![
-            ["AGENT", "RUNS", "VERSION", "SUCCESS", "REWARD", "", "LAST CHANGE"]
+            ["AGENT", "RUNS", "VERSION", "SUCCESS", "REWARD", "", "TRIAL, OR LAST CHANGE"]
                 .map(str::to_owned)
                 .to_vec(),
         ];
@@ -267,7 +270,10 @@ impl World {
                 continue;
             };
             let change = active.changes.last().map_or("", String::as_str);
-            let change: String = safe(change).chars().take(56).collect();
+            let change = match &view.trial {
+                Some(trial) => trial::short(trial),
+                None => safe(change).chars().take(56).collect(),
+            };
             let rewards = self.rewards.get(&view.agent).map(Vec::as_slice).unwrap_or_default();
             rows.push(vec![
                 view.agent.to_string(),
@@ -305,6 +311,9 @@ impl World {
                     number(version.mean_reward, 3),
                     changes
                 ));
+                if let Some(reason) = &version.state_reason {
+                    output.line(output.paint(Tone::Faint, &format!("       {}", safe(reason))));
+                }
             }
         }
         match dir {
@@ -316,6 +325,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Ten days ago at midnight: on one day all demos of a seed are the same.
+fn begin() -> EventTime {
+    const DAY: i64 = 24 * 3_600_000;
+    let today = SystemClock.now().as_millis().div_euclid(DAY);
+    EventTime::from_millis((today - 10) * DAY)
 }
 
 /// Runs that have come through, whatever became of them.

@@ -70,7 +70,7 @@ pub struct TrialSpec {
     /// The loss in success rate that must be ruled out, in (0, 1). Default 0.05.
     pub success_margin: f64,
     /// The loss in latency that must be ruled out, as a share of twice the baseline's 95th percentile, in
-    /// (0, 1). Default 0.05.
+    /// (0, 1). Default 0.1.
     pub latency_margin: f64,
     /// Units of the candidate after which a trial without verdict ends. Default 4000.
     pub max_units: u64,
@@ -122,7 +122,7 @@ impl Default for TrialSpec {
             guardrail_alpha: 0.05,
             min_effect: 0.0,
             success_margin: 0.05,
-            latency_margin: 0.05,
+            latency_margin: 0.1,
             max_units: 4_000,
             max_duration: 14 * 24 * HOUR,
             patience: HOUR,

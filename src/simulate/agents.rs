@@ -1,4 +1,4 @@
-//! The four agents of the demo: their first prompts and configs, and the traces they leave.
+//! The agents of the demo: their first prompts and configs, and the traces they leave.
 
 use fastrand::Rng;
 
@@ -19,11 +19,11 @@ pub struct SimulatedAgent {
     rule: Rule,
 }
 
-/// The four agents of the demo: one has a tool it should use more, one a tool it should avoid, one
-/// too tight a limit, and one that nothing helps.
+/// The five agents of the demo: one has a tool it should use more, one a tool it should avoid, one
+/// too tight a limit, one whose traces mislead, and one that nothing helps.
 pub fn simulated_agents() -> Vec<SimulatedAgent> {
     type Row = (&'static str, &'static str, &'static [&'static str], u32, Rule);
-    let rows: [Row; 4] = [
+    let rows: [Row; 5] = [
         (
             "sim-triage",
             "finds the service that caused an alert",
@@ -44,6 +44,13 @@ pub fn simulated_agents() -> Vec<SimulatedAgent> {
             &["search", "open_page", "take_note"],
             10,
             Rule::Needs { rounds: 9.0 },
+        ),
+        (
+            "sim-scout",
+            "looks into complaints of customers",
+            &["read_ticket", "ask_customer"],
+            20,
+            Rule::Misleads { tool: "quick_reply" },
         ),
         ("sim-oracle", "guesses, and nothing helps", &["ponder"], 20, Rule::Nothing),
     ];
@@ -76,6 +83,11 @@ impl SimulatedAgent {
             "# one round is one tool call\nmax_step: {}\nprompts_path: {}_agent_prompts.yaml\n",
             self.max_step, self.name
         )
+    }
+
+    /// The id of run `number`, and the unit that a version is given to.
+    pub fn unit(number: u64) -> String {
+        format!("simulated-{number:08}")
     }
 
     /// One run under `content`, which is `version`, starting at `start`.
@@ -125,7 +137,7 @@ impl SimulatedAgent {
         let end = start.plus_millis((latency * 1000.0) as i64);
         Trace {
             agent: self.name.clone(),
-            trace_id: format!("simulated-{number:08}"),
+            trace_id: Self::unit(number),
             session: None,
             version: Some(version),
             start,

@@ -13,6 +13,9 @@ pub(super) enum Rule {
     Harms { tool: &'static str },
     /// Its tasks need about `rounds` rounds, some many more; `max_step` cuts them off.
     Needs { rounds: f64 },
+    /// It uses `tool` on easy tasks, which succeed anyway, so that successes seem to be owed to it. Told to
+    /// use it, it does so on hard tasks too, where that does harm.
+    Misleads { tool: &'static str },
     /// Nothing it can be told makes a difference.
     Nothing,
 }
@@ -54,6 +57,17 @@ impl Rule {
                 let needed = (rounds * (0.4 + 0.6 * tail)).round().clamp(1.0, 60.0) as u32;
                 let done = needed < limit;
                 Course { uses: None, rounds: needed.min(limit), success: done && rng.f64() < 0.92 }
+            }
+            Self::Misleads { tool } => {
+                let easy = rng.f64() < 0.5;
+                let told = advice(content, tool) == Advice::Use;
+                let uses = told || rng.f64() < if easy { 0.9 } else { 0.1 };
+                let rate = match (easy, told) {
+                    (true, _) => 0.92,
+                    (false, false) => 0.5,
+                    (false, true) => 0.08,
+                };
+                Course { uses: uses.then_some(tool), rounds, success: rng.f64() < rate }
             }
             Self::Nothing => Course { uses: None, rounds, success: rng.f64() < 0.6 },
         }

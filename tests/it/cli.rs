@@ -3,7 +3,7 @@
 
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json as value};
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::govern::Content;
 use whetstone::simulate::simulated_agents;
@@ -185,22 +185,37 @@ fn one_cycle_over_a_file_reports_what_the_original_did_and_commits_once() {
 }
 
 #[test]
-fn the_demo_is_labelled_and_its_agents_get_better() {
+fn the_demo_is_labelled_and_shows_a_promotion_and_a_rollback() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().display().to_string();
-    let demo = || {
-        let arguments = ["demo", "--once", "--rounds", "5", "--json", "--dir", &dir];
+    let demo = |rounds: &str| {
+        let arguments = ["demo", "--once", "--rounds", rounds, "--json", "--dir", &dir];
         let output = whetstone().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
-    let first = demo();
+    let first = demo("20");
     assert_eq!(first["simulated"], true);
-    let agents = first["agents"].as_array().unwrap();
-    let triage = agents.iter().find(|agent| agent["agent"] == "sim-triage").unwrap();
+    let versions = |name: &str| {
+        let agents = first["agents"].as_array().unwrap();
+        let agent = agents.iter().find(|agent| agent["agent"] == name).unwrap();
+        agent["versions"].as_array().unwrap().clone()
+    };
     let rate = |version: &Value| version["success_rate"].as_f64().unwrap();
-    let versions = triage["versions"].as_array().unwrap();
-    assert!(rate(&versions[1]) > rate(&versions[0]) + 0.1, "{versions:#?}");
+    let triage = versions("sim-triage");
+    assert_eq!(
+        (&triage[0]["state"], &triage[1]["state"]),
+        (&value!("superseded"), &value!("active"))
+    );
+    assert!(rate(&triage[1]) > rate(&triage[0]) + 0.1, "{triage:#?}");
+    let scout = versions("sim-scout");
+    assert_eq!(
+        (&scout[0]["state"], &scout[1]["state"]),
+        (&value!("active"), &value!("rolled_back"))
+    );
+    assert!(rate(&scout[1]) < rate(&scout[0]) - 0.1, "{scout:#?}");
+    let why = scout[1]["state_reason"].as_str().unwrap();
+    assert!(why.contains("e-value of harm"), "{why}");
     let runs = |views: &Value| views["agents"][0]["runs"]["windowed"].as_u64().unwrap();
-    assert_eq!(runs(&demo()), 2 * runs(&first), "it goes on where it stood");
+    assert_eq!(runs(&demo("2")), runs(&first) * 11 / 10, "it goes on where it stood");
 }

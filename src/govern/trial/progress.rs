@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Metric;
+use super::verdict::SOUNDNESS_MARGIN;
 use super::{Trial, TrialKind};
 use crate::base::EventTime;
 use crate::gauge::{BETS, Differences};
@@ -58,7 +59,7 @@ impl Trial {
         let guards = [
             (Metric::Success, self.spec.success_margin),
             (Metric::Latency, self.spec.latency_margin),
-            (Metric::Soundness, self.spec.success_margin),
+            (Metric::Soundness, SOUNDNESS_MARGIN),
         ];
         guards.into_iter().try_fold(gain, |most, (metric, margin)| {
             let blocks = ahead(self.differences(metric), -margin, self.guardrail_bar())?;

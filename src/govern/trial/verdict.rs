@@ -30,6 +30,9 @@ const HARM_WEIGHTS: [(Metric, f64); 4] = [
     (Metric::Latency, 0.15),
     (Metric::Soundness, 0.15),
 ];
+/// The loss of soundness that must be ruled out. Wide, as breakage is mostly not the candidate's doing and a
+/// rise of it is caught as harm.
+pub(super) const SOUNDNESS_MARGIN: f64 = 0.1;
 /// The e-value of harm, well below its bar, at which the share is not raised yet.
 const DOUBT: f64 = 2.0;
 /// One false alarm of lost units in a thousand trials.
@@ -117,7 +120,8 @@ impl Trial {
     pub(super) fn ln_no_worse(&self, metric: Metric) -> Option<f64> {
         let margin = match metric {
             Metric::Reward => return None,
-            Metric::Success | Metric::Soundness => self.spec.success_margin,
+            Metric::Success => self.spec.success_margin,
+            Metric::Soundness => SOUNDNESS_MARGIN,
             Metric::Latency => self.spec.latency_margin,
         };
         Some(self.differences(metric).ln_e_above(-margin))
@@ -132,8 +136,15 @@ impl Trial {
     }
 
     fn is_proven(&self) -> bool {
-        let guarded = |metric| self.ln_no_worse(metric).is_none_or(|ln| ln >= self.guardrail_bar());
-        self.ln_gain() >= self.gain_bar() && Metric::ALL.into_iter().all(guarded)
+        self.ln_gain() >= self.gain_bar() && self.unproven().is_empty()
+    }
+
+    /// The guardrails in which the candidate is not shown to be no worse.
+    pub(super) fn unproven(&self) -> Vec<&'static str> {
+        let open = Metric::ALL
+            .into_iter()
+            .filter(|metric| self.ln_no_worse(*metric).is_some_and(|ln| ln < self.guardrail_bar()));
+        open.map(Metric::name).collect()
     }
 
     /// What no count of runs mends: lost units, agents that do not follow, units on both sides.
@@ -211,8 +222,14 @@ impl Trial {
     }
 
     fn inconclusive(&self, why: &str) -> String {
+        let open = self.unproven();
+        let guards = if self.ln_gain() >= self.gain_bar() && !open.is_empty() {
+            format!("; not shown to be no worse: {}", open.join(", "))
+        } else {
+            String::new()
+        };
         format!(
-            "inconclusive, {why}: {}; e-value {} of {}",
+            "inconclusive, {why}: {}; e-value {} of {}{guards}",
             self.effect(Metric::Reward),
             number(self.ln_gain()),
             number(self.gain_bar())

@@ -198,10 +198,7 @@ impl Trial {
             (None, _) => "if it does better than so far".to_owned(),
         };
         let least = forecast.at_least.unwrap_or_default();
-        let open = Metric::ALL
-            .into_iter()
-            .filter(|metric| self.ln_no_worse(*metric).is_some_and(|ln| ln < self.guardrail_bar()));
-        let open: Vec<_> = open.map(Metric::name).collect();
+        let open = self.unproven();
         let guards = if open.is_empty() {
             String::new()
         } else {
