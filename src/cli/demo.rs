@@ -16,6 +16,7 @@ use crate::app::{App, Orders, PromptSubscriber, agent_views, optimizer, repo_opt
 use crate::base::{AgentName, Clock as _, EventTime, Metrics, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::consume::{EmbeddedLog, Log};
+use crate::decode::Report;
 use crate::govern::{AgentView, Content};
 use crate::publish::{ConfigRepo, RepoOptions};
 use crate::simulate::{SimulatedAgent, simulated_agents};
@@ -228,7 +229,7 @@ impl World {
     }
 
     fn send(&mut self) -> Result<(), Failure> {
-        let mut traces = Vec::new();
+        let mut reports = Vec::new();
         for _ in 0..self.per_round {
             self.now = self.now.plus_millis(BETWEEN_RUNS);
             for agent in &self.agents {
@@ -236,10 +237,11 @@ impl World {
                 self.sent += 1;
                 // The start of this process keeps ids apart when --dir is used again.
                 let id = self.started.as_millis().unsigned_abs() * 100_000 + self.sent;
-                traces.push(agent.run(id, (*number, content), self.now, &mut self.rng));
+                let trace = agent.run(id, (*number, content), self.now, &mut self.rng);
+                reports.push(Report::Run(trace));
             }
         }
-        Orders::new(self.log.as_ref()).send(&traces).map_err(Failure::failed)
+        Orders::new(self.log.as_ref()).send(&reports).map_err(Failure::failed)
     }
 
     fn show(&mut self, round: u32, views: &[AgentView]) {

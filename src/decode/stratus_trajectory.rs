@@ -15,7 +15,8 @@ use super::detect::{numbered, typed};
 use super::draft::Draft;
 use super::found::Found;
 use super::{
-    Decoded, LlmCall, Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, text,
+    Decoded, LlmCall, Options, Outcome, Reason, Reject, Report, Step, Thought, Tokens, ToolCall,
+    text,
 };
 use crate::base::EventTime;
 
@@ -120,7 +121,7 @@ impl File {
             let line = stage.line;
             let result = match &self.about {
                 Some(about @ About { at: Some(at), .. }) => {
-                    draft(agent, stage, about, *at).check(options)
+                    draft(agent, stage, about, *at).check(options).map(Report::Run)
                 }
                 _ => {
                     let detail =

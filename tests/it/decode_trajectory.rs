@@ -45,7 +45,10 @@ pub(crate) fn trajectory() -> String {
 }
 
 fn runs(text: &str) -> Vec<Trace> {
-    decode_text(text).into_iter().map(|decoded| decoded.result.unwrap()).collect()
+    decode_text(text)
+        .into_iter()
+        .map(|decoded| decoded.result.unwrap().into_run().unwrap())
+        .collect()
 }
 
 #[test]

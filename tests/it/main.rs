@@ -36,5 +36,6 @@ mod rolling;
 mod runs;
 mod server;
 mod slow_model;
+mod started;
 mod subscribe;
 mod tidy;
