@@ -95,9 +95,9 @@ pub struct Decoded {
 }
 
 /// Every report in `input`, which is one JSON object, an array of them, JSON lines, or a file of one of
-/// the known formats. What is wrong with one costs that one alone; an input of several lines none
-/// of which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest
-/// is counted in a last one.
+/// the known formats. What is wrong with one costs that one alone; an input of several lines none of
+/// which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest is
+/// counted in a last one.
 pub fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
     if input.len() > options.max_record_bytes {
         let (bytes, max) = (input.len(), options.max_record_bytes);
