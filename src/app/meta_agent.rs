@@ -274,6 +274,10 @@ impl Step<'_> {
     fn recall(&self, name: &AgentName) -> Result<Agent, CycleError> {
         let Some(repo) = self.repo else { return Ok(Agent::new(name.clone())) };
         let records = recall(repo, name)?;
+        let told = repo.published(name)?.map_or(0, |published| published.revision);
+        for record in records.iter().filter(|record| record.revision > told) {
+            repo.project(record)?;
+        }
         Ok(Agent::recalled(name.clone(), records))
     }
 

@@ -20,6 +20,7 @@ mod meta_agent;
 mod optimize;
 mod orders;
 mod parts;
+mod prompts;
 mod publish;
 mod recall;
 mod restore;
@@ -135,8 +136,11 @@ impl App {
                 problem => ApiError::Internal(problem.to_string()),
             })
         });
+        let prompts = prompts::Prompts::new(self.log.clone());
+        let prompts: serve::Prompts = Arc::new(move |agent, unit| prompts.get(agent, unit));
+        let (log, metrics) = (self.log.clone(), self.metrics.clone());
         let token = self.config.http.token.clone();
-        Server { log: self.log.clone(), views, metrics: self.metrics.clone(), ready, token }
+        Server { log, views, prompts, metrics, ready, token }
     }
 }
 

@@ -7,7 +7,7 @@ use super::codec;
 use super::role::RoleError;
 use crate::base::AgentName;
 use crate::consume::{Follower, Log, LogError, Record, Start, Topic};
-use crate::govern::PromptUpdate;
+use crate::govern::{PromptUpdate, Version};
 
 const BATCH: usize = 1000;
 
@@ -30,8 +30,8 @@ const BATCH: usize = 1000;
 /// if !prompts.catch_up(Duration::from_secs(30))? {
 ///     return Err("the log does not answer in time".into());
 /// }
-/// if let Some(update) = prompts.current(&"mitigation".parse()?) {
-///     println!("{}: {:?}", update.active.number, update.active.content.prompts.get("system"));
+/// if let Some(version) = prompts.version_for(&"mitigation".parse()?, "run-17") {
+///     println!("{}: {:?}", version.number, version.content.prompts.get("system"));
 /// }
 /// // Then, on a thread of its own, again and again:
 /// for update in prompts.next(Duration::from_secs(1))? {
@@ -125,6 +125,12 @@ impl PromptSubscriber {
     /// What `agent` should run, as far as was read.
     pub fn current(&self, agent: &AgentName) -> Option<&PromptUpdate> {
         self.current.get(agent)
+    }
+
+    /// What `unit` of `agent` should run: a session's id, or the run's own where it belongs to none. The
+    /// run then has to name this version in its trace.
+    pub fn version_for(&self, agent: &AgentName, unit: &str) -> Option<&Version> {
+        self.current(agent).map(|update| update.version_for(unit))
     }
 
     /// What every agent should run, as far as was read, by name.

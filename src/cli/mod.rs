@@ -8,11 +8,13 @@ mod failure;
 mod optimize;
 mod orders;
 mod output;
+mod replay;
 mod run;
 mod send;
 mod show;
 mod simulate;
 mod status;
+mod trial;
 mod versions;
 mod watch;
 
@@ -85,7 +87,8 @@ enum Command {
     Show(show::Args),
     /// What changed between two versions
     Diff(diff::Args),
-    /// Make a candidate the active version
+    /// Make a candidate the active version, on trial or not
+    #[command(visible_alias = "promote")]
     Approve(orders::Approve),
     /// Refuse a candidate
     Reject(orders::Reject),
@@ -97,6 +100,8 @@ enum Command {
     Resume(orders::Resume),
     /// Print each agent's current version, then every update as it comes
     Watch(watch::Args),
+    /// Recorded runs of two versions as the arms of one trial
+    Replay(replay::Args),
     /// How often trials decide rightly, on simulated agents whose truth is known
     Simulate(simulate::Args),
     /// Check configuration, config repo and model key
@@ -191,6 +196,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Rollback(args) => orders::rollback(args, &env()?),
         Command::Pause(args) => orders::pause(args, &env()?),
         Command::Resume(args) => orders::resume(args, &env()?),
+        Command::Replay(args) => replay::main(&args, &env()?),
         Command::Simulate(args) => simulate::main(&args, &env()?),
         Command::Watch(args) => watch::main(&args, &env()?),
         Command::Check(args) => check::main(&args, &env()?),

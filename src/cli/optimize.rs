@@ -11,7 +11,7 @@ use super::send::read_reports;
 use super::{Env, runtime};
 use crate::app::{AgentReport, CycleOptions, CycleReport, CycleStatus, MetaAgent};
 use crate::base::AgentName;
-use crate::decode::{Format, Report};
+use crate::decode::Format;
 use crate::govern::Rollout;
 
 #[derive(Debug, clap::Args)]
@@ -67,13 +67,7 @@ pub(super) fn main(args: &Args, mut env: Env) -> Result<(), Failure> {
         None => {}
     }
     let read = read_reports(&args.traces, args.format, args.agent.as_ref(), &env.output)?;
-    let reports = read.reports.len();
-    let traces: Vec<_> = read.reports.into_iter().filter_map(Report::into_run).collect();
-    let starts = reports.saturating_sub(traces.len());
-    if starts > 0 {
-        let remark = "only runs that ended are learnt from";
-        env.output.remark(format!("{starts} starts of runs are ignored: {remark}"));
-    }
+    let traces = read.runs(&env.output);
     let options = CycleOptions {
         only: args.agent.clone(),
         rollout: Some(args.rollout),

@@ -15,7 +15,9 @@ const WAITS: u32 = 100;
 const WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  whetstone approve mitigation v4")]
+#[command(
+    after_help = "Example:\n  whetstone approve mitigation v4        also one on trial, without waiting for its proof"
+)]
 pub(super) struct Approve {
     /// The agent
     agent: AgentName,

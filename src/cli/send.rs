@@ -11,7 +11,7 @@ use super::output::{Output, safe};
 use super::{Env, pause, runtime};
 use crate::app::Orders;
 use crate::base::{AgentName, Clock as _, SystemClock};
-use crate::decode::{Format, Options, Report, decode};
+use crate::decode::{Format, Options, Report, Trace, decode};
 
 /// Reports appended in one atomic step.
 const BATCH: usize = 200;
@@ -53,6 +53,17 @@ impl Read {
         let started = |report: &&Report| matches!(report, Report::Started(_));
         let starts = self.reports.iter().filter(started).count();
         (self.reports.len().saturating_sub(starts), starts)
+    }
+
+    /// The runs that ended, for those who learn from runs alone; names what is left out.
+    pub(super) fn runs(self, output: &Output) -> Vec<Trace> {
+        let (_, starts) = self.counts();
+        if starts > 0 {
+            output.remark(format!(
+                "{starts} starts of runs are ignored: only runs that ended count here"
+            ));
+        }
+        self.reports.into_iter().filter_map(Report::into_run).collect()
     }
 
     /// The counts in words.

@@ -3,11 +3,14 @@
 use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, table};
+use super::trial;
 use crate::app::agent_views;
 use crate::base::AgentName;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  whetstone status\n  whetstone status mitigation --json")]
+#[command(
+    after_help = "Examples:\n  whetstone status\n  whetstone status mitigation     with its trial, if one is under way\n  whetstone status --json"
+)]
 pub(super) struct Args {
     /// Only this agent
     agent: Option<AgentName>,
@@ -38,6 +41,8 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     for view in &views {
         let state = if view.active.is_none() {
             "not in the repo".to_owned()
+        } else if let Some(trial) = &view.trial {
+            trial::short(trial)
         } else if let Some(candidate) = view.candidate {
             format!("{candidate} waits for approval")
         } else if view.paused {
@@ -62,6 +67,12 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     for (index, line) in table(&rows).into_iter().enumerate() {
         let line = if index == 0 { env.output.paint(Tone::Faint, &line) } else { line };
         env.output.line(line);
+    }
+    if args.agent.is_some() {
+        let trials = views.iter().filter_map(|view| view.trial.as_deref());
+        for line in trials.flat_map(trial::lines) {
+            env.output.line(line);
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Env;
 use super::failure::Failure;
-use super::output::{Tone, safe};
+use super::output::{Tone, percent, safe};
 use crate::app::PromptSubscriber;
 use crate::base::AgentName;
 use crate::govern::PromptUpdate;
@@ -57,7 +57,10 @@ fn show(update: &PromptUpdate, args: &Args, env: &Env) -> Result<(), Failure> {
     for reason in &active.reasons {
         env.output.line(env.output.paint(Tone::Faint, &format!("    {}", safe(&reason.change))));
     }
-    if let Some(candidate) = update.candidate {
+    if let Some(second) = &update.split {
+        let (number, share) = (second.version.number, percent(Some(second.split.share())));
+        env.output.line(format!("    and {number} for {share} of the units"));
+    } else if let Some(candidate) = update.candidate {
         env.output.line(format!("    {candidate} waits for approval"));
     }
     Ok(())

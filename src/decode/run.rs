@@ -94,6 +94,30 @@ pub enum Reasoning {
 }
 
 impl Run {
+    /// A run of which nothing is known but that it was, at `at`.
+    pub fn empty(agent: AgentName, trace_id: String, at: EventTime) -> Self {
+        Self {
+            agent,
+            trace_id,
+            session: None,
+            version: None,
+            start: at,
+            end: at,
+            outcome: Outcome::Unknown,
+            attempts: 0,
+            rounds: 0,
+            retries: 0,
+            tokens: Tokens::default(),
+            tools: Vec::new(),
+            transitions: Vec::new(),
+            longest_repeat: 0,
+            repeated_tool: None,
+            reasoning: BTreeSet::new(),
+            signature: None,
+            excerpt: String::new(),
+        }
+    }
+
     /// Whether it broke, whatever its outcome: the harness or the infrastructure did, or it called tools
     /// and not one call succeeded. Of calls beyond the tools that are named nobody knows how they went; a
     /// run with such calls is broken only if it was aborted.

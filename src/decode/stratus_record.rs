@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 use super::draft::Draft;
 use super::{Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, Trace, text};
-use crate::base::EventTime;
+use crate::base::{EventTime, VersionNumber};
 
 #[derive(Deserialize)]
 struct Raw<'a> {
@@ -42,6 +42,8 @@ struct Raw<'a> {
     #[serde(default, deserialize_with = "present")]
     ground_truth: Option<Value>,
     oracle_results_enhanced: Option<Value>,
+    /// Not the collector's: agents that take part in trials add it.
+    prompt_version: Option<VersionNumber>,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,7 +91,7 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
     let draft = Draft {
         agent: Some(agent),
         session: None,
-        version: None,
+        version: raw.prompt_version.filter(|version| version.0 > 0),
         start,
         end,
         outcome,

@@ -4,7 +4,9 @@
 //! far, so only a stage's last event counts. The file has no label: a run's outcome is unknown until
 //! feedback tells it. It has no times but that of the whole file, a local time without a zone, taken
 //! as UTC: every run starts and ends there, so a latency of zero says that it is not known. Its rounds
-//! are those of its longest attempt, since `max_step` limits each attempt by itself.
+//! are those of its longest attempt, since `max_step` limits each attempt by itself. Which version each
+//! agent ran, `prompt_versions` of the metadata line may say; a version that is none refuses that
+//! agent's run alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +20,7 @@ use super::{
     Decoded, LlmCall, Options, Outcome, Reason, Reject, Report, Step, Thought, Tokens, ToolCall,
     text,
 };
-use crate::base::EventTime;
+use crate::base::{EventTime, VersionNumber};
 
 /// Whether `line` is one of a trajectory file.
 pub(super) fn is_line(line: &str) -> bool {
@@ -28,8 +30,17 @@ pub(super) fn is_line(line: &str) -> bool {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    Metadata { problem_id: String, timestamp: String, timestamp_readable: String },
-    StageStart { stage: String },
+    Metadata {
+        problem_id: String,
+        timestamp: String,
+        timestamp_readable: String,
+        /// By agent. Whatever it is, it does not make the line another one.
+        #[serde(default)]
+        prompt_versions: Value,
+    },
+    StageStart {
+        stage: String,
+    },
     Event(Event),
 }
 
@@ -73,6 +84,29 @@ struct About {
     problem: String,
     stamp: String,
     at: Option<EventTime>,
+    versions: Value,
+}
+
+impl About {
+    /// The version that `agent` ran, if the file says so.
+    fn version_of(&self, agent: &str) -> Result<Option<VersionNumber>, Reject> {
+        let wrong = || {
+            let detail = "prompt_versions holds the number of each agent's version, \
+                          e.g. {\"diagnosis\": 3}";
+            Reject::new(Reason::InvalidField, detail)
+        };
+        match &self.versions {
+            Value::Null => Ok(None),
+            Value::Object(versions) => match versions.get(agent) {
+                None | Some(Value::Null) => Ok(None),
+                Some(version) => {
+                    let version = VersionNumber::deserialize(version).map_err(|_| wrong())?;
+                    Ok(Some(version).filter(|version| version.0 > 0))
+                }
+            },
+            _ => Err(wrong()),
+        }
+    }
 }
 
 /// One agent's run: its attempts' last events.
@@ -93,11 +127,12 @@ pub(super) fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
     let (mut file, mut found) = (File::default(), Found::default());
     for (line, text) in numbered(input) {
         match text.and_then(typed::<Line>) {
-            Ok(Line::Metadata { problem_id, timestamp, timestamp_readable }) => {
+            Ok(Line::Metadata { problem_id, timestamp, timestamp_readable, prompt_versions }) => {
                 // Files may have been put one after the other: this one's stages are not the last one's.
                 found.extend(std::mem::take(&mut file).finish(options));
                 let at = text::time(&timestamp_readable);
-                file.about = Some(About { problem: problem_id, stamp: timestamp, at });
+                let (problem, stamp, versions) = (problem_id, timestamp, prompt_versions);
+                file.about = Some(About { problem, stamp, at, versions });
             }
             Ok(Line::StageStart { stage }) => {
                 let entry = file.stages.entry(agent_of(&stage)).or_default();
@@ -121,7 +156,10 @@ impl File {
             let line = stage.line;
             let result = match &self.about {
                 Some(about @ About { at: Some(at), .. }) => {
-                    draft(agent, stage, about, *at).check(options).map(Report::Run)
+                    about.version_of(&agent).and_then(|version| {
+                        let draft = Draft { version, ..draft(agent, stage, about, *at) };
+                        draft.check(options).map(Report::Run)
+                    })
                 }
                 _ => {
                     let detail =

@@ -72,7 +72,7 @@ pub struct TrialSpec {
     /// The loss in latency that must be ruled out, as a share of twice the baseline's 95th percentile, in
     /// (0, 1). Default 0.05.
     pub latency_margin: f64,
-    /// Units of the candidate after which a trial without verdict ends. Default 2000.
+    /// Units of the candidate after which a trial without verdict ends. Default 4000.
     pub max_units: u64,
     /// Milliseconds of event time after which it ends anyway. Default 14 days.
     pub max_duration: i64,
@@ -123,7 +123,7 @@ impl Default for TrialSpec {
             min_effect: 0.0,
             success_margin: 0.05,
             latency_margin: 0.05,
-            max_units: 2_000,
+            max_units: 4_000,
             max_duration: 14 * 24 * HOUR,
             patience: HOUR,
         }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::error::{PublishError, Result};
 
 /// Bytes of the largest file that is read. Prompts are a thousandth of it.
@@ -70,25 +72,38 @@ impl Files {
     /// permissions stay. `false` if somebody was faster.
     pub(super) fn replace(&self, path: &Path, before: Option<&str>, after: &str) -> Result<bool> {
         let whole = self.checked(path)?;
-        let write = || {
-            let folder = whole.parent().unwrap_or(&self.root);
-            fs::create_dir_all(folder)?;
-            fs::create_dir_all(&self.scratch)?;
-            let mut temporary = tempfile::NamedTempFile::new_in(&self.scratch)?;
-            temporary.write_all(after.as_bytes())?;
-            temporary.as_file().set_permissions(permissions(&whole)?)?;
-            temporary.as_file().sync_all()?;
-            Ok(temporary)
-        };
-        let temporary = write().map_err(|source| failed("write", &whole, source))?;
+        let temporary = self.prepared(&whole, after)?;
         // As late as can be: what a person saves from here on is lost, and here is microseconds.
         if self.read(path)?.as_deref() != before {
             return Ok(false);
         }
-        match temporary.persist(&whole) {
-            Ok(_file) => Ok(true),
-            Err(error) => Err(failed("write", &whole, error.error)),
+        put(temporary, &whole)?;
+        Ok(true)
+    }
+
+    /// Makes the file say `text`, whatever it holds: for files in which nobody else has a say. One that
+    /// says so already is not touched.
+    pub(super) fn overwrite(&self, path: &Path, text: &str) -> Result<()> {
+        let whole = self.checked(path)?;
+        if self.read(path).is_ok_and(|found| found.as_deref() == Some(text)) {
+            return Ok(());
         }
+        put(self.prepared(&whole, text)?, &whole)
+    }
+
+    /// A file of `text`, out of sight, with the permissions that `whole` has or would get.
+    fn prepared(&self, whole: &Path, text: &str) -> Result<NamedTempFile> {
+        let write = || {
+            let folder = whole.parent().unwrap_or(&self.root);
+            fs::create_dir_all(folder)?;
+            fs::create_dir_all(&self.scratch)?;
+            let mut temporary = NamedTempFile::new_in(&self.scratch)?;
+            temporary.write_all(text.as_bytes())?;
+            temporary.as_file().set_permissions(permissions(whole)?)?;
+            temporary.as_file().sync_all()?;
+            Ok(temporary)
+        };
+        write().map_err(|source| failed("write", whole, source))
     }
 
     /// The whole path, if no part of it leads elsewhere.
@@ -110,6 +125,13 @@ impl Files {
             }
         }
         Ok(whole)
+    }
+}
+
+fn put(temporary: NamedTempFile, whole: &Path) -> Result<()> {
+    match temporary.persist(whole) {
+        Ok(_file) => Ok(()),
+        Err(error) => Err(failed("write", whole, error.error)),
     }
 }
 
@@ -168,6 +190,7 @@ mod tests {
             let refused = |error| matches!(error, PublishError::UnsafePath { .. });
             assert!(files.read(path).is_err_and(refused), "{path:?}");
             assert!(files.replace(path, None, "x").is_err_and(refused), "{path:?}");
+            assert!(files.overwrite(path, "x").is_err_and(refused), "{path:?}");
         }
         assert_eq!(fs::read_to_string(outside.path().join("f")).unwrap(), "secret");
     }
@@ -180,6 +203,8 @@ mod tests {
         for path in ["f", "g"] {
             let error = files.read(Path::new(path)).unwrap_err();
             assert!(matches!(error, PublishError::Garbled { .. }), "{error}");
+            files.overwrite(Path::new(path), "text").unwrap();
+            assert_eq!(files.read(Path::new(path)).unwrap().unwrap(), "text");
         }
     }
 }

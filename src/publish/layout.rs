@@ -7,6 +7,7 @@ use crate::base::{AgentName, VersionNumber};
 
 const PROMPTS: &str = "_agent_prompts.yaml";
 const CONFIG: &str = "_agent_config.yaml";
+const TRIAL: &str = "_agent_trial.yaml";
 
 /// Where the files are, relative to the top of the work tree.
 pub(super) struct Layout {
@@ -34,6 +35,10 @@ impl Layout {
 
     pub(super) fn config_of(&self, agent: &AgentName) -> PathBuf {
         self.configs.join(format!("{agent}{CONFIG}"))
+    }
+
+    pub(super) fn trial_of(&self, agent: &AgentName) -> PathBuf {
+        self.configs.join(format!("{agent}{TRIAL}"))
     }
 
     pub(super) fn version_of(&self, agent: &AgentName, number: VersionNumber) -> PathBuf {
@@ -88,7 +93,12 @@ mod tests {
 
     #[test]
     fn other_files_are_nobodys() {
-        for name in ["llm_prompt.yaml", "_agent_prompts.yaml", "a b_agent_prompts.yaml"] {
+        for name in [
+            "llm_prompt.yaml",
+            "_agent_prompts.yaml",
+            "a b_agent_prompts.yaml",
+            "a_agent_trial.yaml",
+        ] {
             assert_eq!(agent_of(name), None, "{name}");
         }
         let agent = "a".parse().unwrap();

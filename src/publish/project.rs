@@ -18,6 +18,7 @@ use super::parse::Map;
 use super::render::entry;
 use super::repo::{ConfigRepo, Head, OnDisk};
 use super::trailers::{self, Published, Standing};
+use super::trial_file::{self, Beside};
 use super::version_file;
 use crate::base::AgentName;
 use crate::govern::{Author, Content, State, Version, VersionRecord};
@@ -49,8 +50,9 @@ struct Change {
 }
 
 impl ConfigRepo {
-    /// Brings the repo to what `record` says: a candidate's version file, or an active version's
-    /// file and the agent's configs. Doing so again changes nothing.
+    /// Brings the repo to what `record` says: a candidate's version file, an active version's file and
+    /// the agent's configs, and the agent's trial file from its first trial on. Doing so again changes
+    /// nothing.
     ///
     /// # Errors
     /// [`PublishError`]; calling again after what it asks for was done finishes the work.
@@ -77,29 +79,21 @@ impl ConfigRepo {
         let agent = &version.agent;
         let head = self.head()?;
         let before = self.published(agent)?;
-        if before.as_ref().is_some_and(|before| before.revision >= record.revision) {
-            self.intents.done(agent)?;
+        if let Some(before) = &before
+            && before.revision >= record.revision
+        {
+            self.forget_intent(record, before)?;
             return Ok(Some(Projection::AlreadyThere));
         }
-        let standing = before.and_then(|before| before.standing);
-        let active = match &record.state {
-            State::Candidate | State::Trial { .. } => false,
-            State::Active => true,
-            State::Holdback { .. }
-            | State::Superseded
-            | State::Rejected { .. }
-            | State::RolledBack { .. } => {
-                // It is missing where a person's edit or commit came first when it was active.
-                if self.files.read(&self.layout.version_of(agent, version.number))?.is_some() {
-                    return Ok(Some(Projection::Unchanged));
-                }
-                false
-            }
-        };
+        let before = before.unwrap_or_default();
+        let after = before.after(record);
+        if !self.changes_a_file(record, &before, &after)? {
+            return Ok(Some(Projection::Unchanged));
+        }
         self.ensure_at_rest()?;
         let mut changes = vec![self.version_change(version)?];
-        if active {
-            let Some(configs) = self.config_changes(version, standing.as_ref())? else {
+        if record.state == State::Active {
+            let Some(configs) = self.config_changes(version, before.standing.as_ref())? else {
                 self.intents.done(agent)?;
                 return Ok(Some(Projection::HumanEditPending));
             };
@@ -113,15 +107,68 @@ impl ConfigRepo {
                 return Ok(None);
             }
         }
-        let now = Standing { version: version.number, digest: version.digest.clone() };
-        let after = if active { Some(now) } else { standing.clone() };
-        let published = Published { revision: record.revision, standing: after };
-        let message = trailers::render(record, standing.as_ref(), &published);
-        let paths: Vec<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
+        let trial_file = self.write_trial_file(agent, &after)?;
+        let paths: Vec<&Path> = changes
+            .iter()
+            .map(|change| &change.path)
+            .chain(&trial_file)
+            .map(AsRef::as_ref)
+            .collect();
         let Some(entries) = self.stage(&paths)? else { return Ok(None) };
+        let message = trailers::render(record, &before, &after);
         let Some(commit) = self.commit(&head, &entries, &message, record)? else { return Ok(None) };
-        self.intents.done(agent)?;
+        self.forget_intent(record, &after)?;
         Ok(Some(Projection::Committed { commit: commit.to_string() }))
+    }
+
+    /// Takes back the note of the write that `record` asked for and that is committed. One of a later
+    /// record's write, which may have stopped half way, stays.
+    fn forget_intent(&self, record: &VersionRecord, published: &Published) -> Result<()> {
+        let agent = &record.version.agent;
+        let wrote = record.state == State::Active && published.revision == record.revision;
+        if wrote && self.intents.pending(agent)?.as_ref() == Some(&record.version.content) {
+            self.intents.done(agent)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `record` has anything to say to the repo as `before` left it.
+    fn changes_a_file(
+        &self,
+        record: &VersionRecord,
+        before: &Published,
+        after: &Published,
+    ) -> Result<bool> {
+        let version = &record.version;
+        match &record.state {
+            State::Candidate | State::Trial { .. } | State::Active | State::Holdback { .. } => {
+                Ok(true)
+            }
+            State::Superseded | State::Rejected { .. } | State::RolledBack { .. } => {
+                // The version's file is missing where a person's edit or commit came first when it
+                // was active.
+                let file = self.layout.version_of(&version.agent, version.number);
+                Ok(before.beside != after.beside || self.files.read(&file)?.is_none())
+            }
+        }
+    }
+
+    /// Makes the agent's trial file say what `published` does, if it has come into being.
+    fn write_trial_file(
+        &self,
+        agent: &AgentName,
+        published: &Published,
+    ) -> Result<Option<PathBuf>> {
+        if published.beside == Beside::Never {
+            return Ok(None);
+        }
+        let beside = &published.beside;
+        let file = beside.version().map(|version| self.layout.version_of(agent, version));
+        let active = published.standing.as_ref().map(|standing| standing.version);
+        let path = self.layout.trial_of(agent);
+        let text = trial_file::render(agent, beside, file.as_deref(), active);
+        self.files.overwrite(&path, &text)?;
+        Ok(Some(path))
     }
 
     fn version_change(&self, version: &Version) -> Result<Change> {

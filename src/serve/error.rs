@@ -23,6 +23,17 @@ pub enum ApiError {
         "no agent {0:?}: GET /api/agents lists those that have sent traces or stand in the repo"
     )]
     NoAgent(String),
+    /// No such agent, or one without a version.
+    #[error(
+        "no version of agent {0:?}: it needs its files in the config repo; GET /api/agents lists the agents"
+    )]
+    NoPrompt(String),
+    /// The unit is missing, or cannot be one.
+    #[error(
+        "{0}: ask with ?unit=ID, the id of the session that the run belongs to, or of the run itself where it \
+         belongs to none"
+    )]
+    BadUnit(String),
     /// A record is larger than the log takes.
     #[error("{0}")]
     TooLarge(String),
@@ -53,8 +64,8 @@ impl IntoResponse for ApiError {
         let status = match &self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadBody(_) => StatusCode::BAD_REQUEST,
-            Self::NoAgent(_) => StatusCode::NOT_FOUND,
+            Self::BadBody(_) | Self::BadUnit(_) => StatusCode::BAD_REQUEST,
+            Self::NoAgent(_) | Self::NoPrompt(_) => StatusCode::NOT_FOUND,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotReady | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

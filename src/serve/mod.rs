@@ -5,6 +5,7 @@
 //! that no web page can post here unasked.
 
 mod error;
+mod prompt;
 mod split;
 mod traces;
 
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ApiError;
+pub use prompt::{Assigned, Because};
 
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
@@ -32,6 +34,9 @@ pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// Gives the agents as they stand, by name.
 pub type Views = Arc<dyn Fn() -> Result<Vec<AgentView>, ApiError> + Send + Sync>;
 
+/// Says what a unit of an agent should run.
+pub type Prompts = Arc<dyn Fn(&AgentName, &str) -> Result<Assigned, ApiError> + Send + Sync>;
+
 /// What the server works with.
 #[derive(Clone)]
 pub struct Server {
@@ -39,6 +44,8 @@ pub struct Server {
     pub log: Arc<dyn Log>,
     /// What people see.
     pub views: Views,
+    /// What agents ask before they run.
+    pub prompts: Prompts,
     /// What Prometheus sees.
     pub metrics: Metrics,
     /// Whether the roles have restored their state.
@@ -66,6 +73,7 @@ pub fn router(server: Server) -> Router {
         .route("/api/agents", get(agents))
         .route("/api/agents/{agent}", get(agent))
         .route("/api/agents/{agent}/versions", get(versions))
+        .route("/api/agents/{agent}/prompt", get(prompt::prompt))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -122,21 +122,21 @@ fn ended(decision: &Decision) -> (Ending, u64, u64) {
 }
 
 /// The agent, and what its subscribers and operators would know.
-struct Bench {
-    agent: Agent,
+pub(super) struct Bench {
+    pub(super) agent: Agent,
     policy: Policy,
-    update: Option<PromptUpdate>,
-    verdict: Option<Decision>,
-    proposed: bool,
+    pub(super) update: Option<PromptUpdate>,
+    pub(super) verdict: Option<Decision>,
+    pub(super) proposed: bool,
 }
 
 impl Bench {
-    fn new(name: AgentName, policy: Policy) -> Self {
+    pub(super) fn new(name: AgentName, policy: Policy) -> Self {
         Self { agent: Agent::new(name), policy, update: None, verdict: None, proposed: false }
     }
 
     /// Gives the request that came of it, if one did.
-    fn apply(&mut self, body: EventBody, at: EventTime) -> Option<Request> {
+    pub(super) fn apply(&mut self, body: EventBody, at: EventTime) -> Option<Request> {
         let event = Event { agent: self.agent.name().clone(), at, body };
         let mut asked = None;
         for effect in self.agent.apply(&event, &self.policy) {
@@ -160,14 +160,14 @@ impl Bench {
         self.apply(EventBody::Command(Command { agent, by, kind }), at)
     }
 
-    fn adopt(&mut self, at: EventTime) {
+    pub(super) fn adopt(&mut self, at: EventTime) {
         let prompts = BTreeMap::from([("system".to_owned(), "Do it.\n".to_owned())]);
         let content = Content { prompts, ..Content::default() };
         self.order(CommandKind::Adopt { content, source: "simulated".to_owned() }, at);
     }
 
     /// Has an optimization asked for and answered.
-    fn propose(&mut self, at: EventTime) {
+    pub(super) fn propose(&mut self, at: EventTime) {
         self.policy.min_traces = 1;
         let Some(request) = self.order(CommandKind::Optimize, at) else { return };
         self.policy.min_traces = u64::MAX;

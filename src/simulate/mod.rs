@@ -7,6 +7,7 @@
 
 mod agents;
 mod experiment;
+mod replay;
 mod report;
 mod rule;
 mod scenario;
@@ -14,5 +15,6 @@ mod world;
 
 pub use agents::{SimulatedAgent, simulated_agents};
 pub use experiment::{Ending, Experiment};
+pub use replay::{Replay, ReplayError, replay};
 pub use report::{NaiveReport, ScenarioReport};
 pub use scenario::{Scenario, scenarios};

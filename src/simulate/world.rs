@@ -2,13 +2,13 @@
 //! given, and is heard of when it has ended and somebody has said how.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use fastrand::Rng;
 
 use super::scenario::Scenario;
 use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::decode::{Outcome, Run, Tokens, ToolUse};
+use crate::decode::{Outcome, Run, ToolUse};
 
 /// The world of one experiment.
 pub(super) struct World<'a> {
@@ -19,7 +19,7 @@ pub(super) struct World<'a> {
     started: u64,
     next: EventTime,
     under_way: BinaryHeap<Reverse<(EventTime, u64)>>,
-    runs: std::collections::BTreeMap<u64, Run>,
+    runs: BTreeMap<u64, Run>,
 }
 
 /// Tool calls that each run makes.
@@ -37,7 +37,7 @@ impl<'a> World<'a> {
             started: 0,
             next: EventTime::from_millis(1_700_000_000_000),
             under_way: BinaryHeap::new(),
-            runs: std::collections::BTreeMap::new(),
+            runs: BTreeMap::new(),
         }
     }
 
@@ -101,23 +101,13 @@ fn run(
     (start, end, outcome): (EventTime, EventTime, Outcome),
 ) -> Run {
     Run {
-        agent: agent.clone(),
-        trace_id,
-        session: None,
         version: Some(version),
-        start,
         end,
         outcome,
         attempts: ATTEMPTS,
         rounds: ATTEMPTS,
-        retries: 0,
-        tokens: Tokens::default(),
         tools: vec![ToolUse { name: "ponder".to_owned(), calls: ATTEMPTS, errors: 0, millis: 0 }],
-        transitions: Vec::new(),
         longest_repeat: 1,
-        repeated_tool: None,
-        reasoning: BTreeSet::new(),
-        signature: None,
-        excerpt: String::new(),
+        ..Run::empty(agent.clone(), trace_id, start)
     }
 }

@@ -138,7 +138,7 @@ agents:
     let config = Written { file: text, environment, ..Written::default() }.load().unwrap();
     let base = config.policy(&agent("other"));
     assert_eq!(config.policy(&agent("sre.diagnosis")), base);
-    assert_eq!((base.min_traces, base.rollout, base.cooldown), (20, Rollout::Manual, HOUR));
+    assert_eq!((base.min_traces, base.rollout, base.cooldown), (20, Rollout::Trial, HOUR));
 
     let own = config.policy(&agent("mitigation"));
     assert_eq!((own.min_traces, own.rollout, own.cooldown), (20, Rollout::Immediate, 2 * HOUR));
@@ -197,7 +197,8 @@ windows:
   slide: fast
 min_traces: ten
 slide: 1h
-rollout: trial
+rollout: hope
+trial: { share: 0.95 }
 http:
   listen: localhost:8087
   token: s3cret
@@ -219,20 +220,21 @@ guard:
         flags: &["windows.kind=slidding", "reward.latency_weight=0.5", "window.length=1h", "seed"],
     };
     assert_snapshot!(written.error(), @r#"
-    19 problems in the configuration:
+    20 problems in the configuration:
       whetstone.yaml:3: there is no key windows.lenght; did you mean windows.length?
       whetstone.yaml:4: windows.slide takes a duration such as 90s, 30m, 24h or 7d, not "fast"
       whetstone.yaml:5: min_traces takes a whole number of at least 0, not "ten"
       whetstone.yaml:6: there is no key slide; did you mean windows.slide?
-      whetstone.yaml:7: rollout "trial" is not available in this version; use manual or immediate
-      whetstone.yaml:9: http.listen takes an IP address and a port such as 127.0.0.1:8087 or [::1]:8087, not "localhost:8087"
-      whetstone.yaml:10: there is no key http.token; did you mean http.token_env?
-      whetstone.yaml:13: agents.mitigation.seed takes a whole number of at least 0, not -1
-      whetstone.yaml:14: agents.mitigation.min_traces must be from 1 to 1000000, not 0
-      whetstone.yaml:15: agents.../etc names no agent: agent name "../etc" is not allowed: use 1 to 64 ASCII letters, digits, '_', '-' or '.', starting with a letter or digit
-      whetstone.yaml:17: llm is a section: set the keys in it, not "none"
-      whetstone.yaml:20: guard.tunables.max_step has its min above its max
-      whetstone.yaml:21: guard.tunables.pause needs min, max and step
+      whetstone.yaml:7: rollout must be trial, manual or immediate, not "hope"
+      whetstone.yaml:8: trial.share must be from 0.001 to 0.9, not 0.95
+      whetstone.yaml:10: http.listen takes an IP address and a port such as 127.0.0.1:8087 or [::1]:8087, not "localhost:8087"
+      whetstone.yaml:11: there is no key http.token; did you mean http.token_env?
+      whetstone.yaml:14: agents.mitigation.seed takes a whole number of at least 0, not -1
+      whetstone.yaml:15: agents.mitigation.min_traces must be from 1 to 1000000, not 0
+      whetstone.yaml:16: agents.../etc names no agent: agent name "../etc" is not allowed: use 1 to 64 ASCII letters, digits, '_', '-' or '.', starting with a letter or digit
+      whetstone.yaml:18: llm is a section: set the keys in it, not "none"
+      whetstone.yaml:21: guard.tunables.max_step has its min above its max
+      whetstone.yaml:22: guard.tunables.pause needs min, max and step
       WHETSTONE_HTTP_LISTEN: there is no key http_listen; did you mean WHETSTONE_HTTP__LISTEN?
       WHETSTONE_LLM__ATTEMPTS: llm.attempts must be from 1 to 10, not 11
       --set reward.latency_weight=0.5: reward.latency_weight is a cost: it must be 0 or below

@@ -1,7 +1,7 @@
 //! Every input format, good and bad.
 
 use serde_json::{Value, json};
-use whetstone::base::EventTime;
+use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{
     Decoded, LlmCall, Options, Outcome, Reason, Report, Run, Step, Thought, Tokens, ToolCall,
     Trace, decode, limits,
@@ -151,6 +151,23 @@ fn a_stratus_record_is_read_without_the_originals_mistakes() {
         "a response that says it failed has failed"
     );
     assert!(matches!(&trace.steps[0], Step::Thought(_)), "steps stand in order of time");
+}
+
+#[test]
+fn a_stratus_record_may_name_the_version_it_ran() {
+    let read = |version: Value| {
+        let extra = json!({"prompt_version": version});
+        let text = stratus("MITIGATION", &json!(true), &json!("done"), &extra);
+        decode_text(&text).remove(0).result.map(|report| report.into_run().unwrap())
+    };
+    assert_eq!(read(json!(7)).unwrap().version, Some(VersionNumber(7)));
+    assert_eq!(read(Value::Null).unwrap().version, None);
+    assert_eq!(read(json!(0)).unwrap().version, None, "versions count from 1");
+    for wrong in [json!("v7"), json!(-1), json!(7.5), json!(4_294_967_296_u64)] {
+        let reject = read(wrong.clone()).unwrap_err();
+        assert_eq!(reject.reason, Reason::InvalidField, "{wrong}: {reject}");
+        assert!(reject.detail.contains("prompt_version"), "{wrong}: {reject}");
+    }
 }
 
 #[test]
@@ -306,7 +323,7 @@ fn the_schema_says_what_the_decoder_takes() {
         session: Some("s".to_owned()),
         task: Some("t".to_owned()),
         result: Some("r".to_owned()),
-        version: Some(whetstone::base::VersionNumber(2)),
+        version: Some(VersionNumber(2)),
         rounds: Some(3),
         steps: vec![Step::Tool(call), Step::Thought(thought), Step::Llm(model)],
         ..one(&native().to_string())

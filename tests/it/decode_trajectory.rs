@@ -1,7 +1,7 @@
 //! Stratus trajectory files: several runs, attempts and answers in one stream of lines.
 
 use serde_json::{Value, json};
-use whetstone::decode::{Outcome, Reason, Tokens, Trace, limits};
+use whetstone::decode::{Outcome, Reason, Reject, Tokens, Trace, limits};
 
 use super::decode::decode_text;
 
@@ -66,6 +66,39 @@ fn a_trajectory_file_is_one_run_an_agent_and_attempts_are_retries() {
     assert_eq!((mitigation.agent.as_str(), mitigation.retries), ("mitigation", 1));
     assert_eq!(mitigation.rounds, Some(5), "the longest attempt: max_step limits each");
     assert_eq!(mitigation.tool_calls().count(), 2);
+}
+
+#[test]
+fn a_trajectory_file_may_name_the_version_of_each_agent() {
+    let read = |versions: &Value| {
+        let mut first = metadata("p1");
+        first["prompt_versions"] = versions.clone();
+        let text = trajectory().replacen(&metadata("p1").to_string(), &first.to_string(), 1);
+        let runs = decode_text(&text).into_iter();
+        runs.map(|run| {
+            run.result.map(|report| report.into_run().unwrap().version.map(|version| version.0))
+        })
+        .collect::<Vec<_>>()
+    };
+    let known = |versions: Value| -> Vec<Option<u32>> {
+        read(&versions).into_iter().map(Result::unwrap).collect()
+    };
+    assert_eq!(known(json!({"diagnosis": 3, "mitigation": 12})), [Some(3), Some(12)]);
+    assert_eq!(known(json!({"mitigation": 12, "judge": 1})), [None, Some(12)]);
+    assert_eq!(known(json!({"diagnosis": 0, "mitigation": null})), [None, None]);
+    assert_eq!(known(Value::Null), [None, None]);
+    let hint = |run: &Result<Option<u32>, Reject>| {
+        run.as_ref().is_err_and(|reject| {
+            reject.reason == Reason::InvalidField && reject.detail.contains("prompt_versions")
+        })
+    };
+    for wrong in [json!("v3"), json!(-1), json!(1.5), json!({})] {
+        let runs = read(&json!({"diagnosis": wrong, "mitigation": 12}));
+        assert!(hint(&runs[0]) && runs[1] == Ok(Some(12)), "costs its own run alone: {runs:?}");
+    }
+    for wrong in [json!(3), json!([3, 12]), json!("3")] {
+        assert!(read(&wrong).iter().all(hint), "{wrong}");
+    }
 }
 
 #[test]

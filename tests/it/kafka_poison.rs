@@ -360,6 +360,7 @@ fn a_failure_of_the_log_has_the_status_that_tells_a_client_whether_to_try_again(
         let server = Server {
             log: Arc::new(Failing(failure)),
             views: Arc::new(move || Err(ApiError::from(failure()))),
+            prompts: Arc::new(move |_, _| Err(ApiError::from(failure()))),
             metrics: Metrics::new().unwrap(),
             ready: Arc::default(),
             token: None,
@@ -367,7 +368,8 @@ fn a_failure_of_the_log_has_the_status_that_tells_a_client_whether_to_try_again(
         let asked = async {
             let post = Client::new().post(format!("{url}traces")).json(&run("1"));
             let get = Client::new().get(format!("{url}agents"));
-            for request in [post, get] {
+            let ask = Client::new().get(format!("{url}agents/a/prompt?unit=u"));
+            for request in [post, get, ask] {
                 let answer = request.send().await.unwrap();
                 assert_eq!(answer.status(), status, "{}", failure());
                 let answer: Value = answer.json().await.unwrap();

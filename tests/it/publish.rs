@@ -16,13 +16,13 @@ const PROMPTS: &str = "# written by hand\nsystem: >\n    Find the\n    fault.\n 
 const CONFIG: &str = "# each step is one tool call\nmax_step: 20  # enough\ntools:\n  - name: wait\n    description: |\n      Waits.\n";
 
 /// A work tree with one agent, committed by a person.
-struct Bench {
+pub(crate) struct Bench {
     _folder: TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self::empty();
         bench.write("configs/fixer_agent_prompts.yaml", PROMPTS);
         bench.write("configs/fixer_agent_config.yaml", CONFIG);
@@ -33,7 +33,7 @@ impl Bench {
         bench
     }
 
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("repo");
         ConfigRepo::init(RepoOptions::new(&path)).unwrap();
@@ -42,7 +42,7 @@ impl Bench {
         bench
     }
 
-    fn clone_of(remote: &Path) -> Self {
+    pub(crate) fn clone_of(remote: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("repo");
         run(folder.path(), &["clone", "-q", remote.to_str().unwrap(), "repo"]);
@@ -56,45 +56,45 @@ impl Bench {
         self.git(&["config", "user.email", "jane@example.org"]);
     }
 
-    fn repo(&self) -> ConfigRepo {
+    pub(crate) fn repo(&self) -> ConfigRepo {
         ConfigRepo::open(RepoOptions::new(&self.path)).unwrap()
     }
 
-    fn repo_with_remote(&self) -> ConfigRepo {
+    pub(crate) fn repo_with_remote(&self) -> ConfigRepo {
         let remote = Some("origin".to_owned());
         ConfigRepo::open(RepoOptions { remote, ..RepoOptions::new(&self.path) }).unwrap()
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         run(&self.path, arguments)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path.join(path)).unwrap()
     }
 
-    fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"]).trim().to_owned()
     }
 
-    fn status(&self) -> String {
+    pub(crate) fn status(&self) -> String {
         self.git(&["status", "--porcelain"])
     }
 
     /// A person commits a change of one file.
-    fn commit(&self, path: &str, from: &str, to: &str) {
+    pub(crate) fn commit(&self, path: &str, from: &str, to: &str) {
         self.write(path, &self.text(path).replace(from, to));
         self.git(&["commit", "-qam", "By hand"]);
     }
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git").args(arguments).current_dir(folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {arguments:?}: {said}");
@@ -105,11 +105,11 @@ fn short(commit: &str) -> String {
     format!("commit {}", commit.get(..12).unwrap())
 }
 
-fn agent() -> AgentName {
+pub(crate) fn agent() -> AgentName {
     "fixer".parse().unwrap()
 }
 
-fn record(number: u32, content: Content, state: State, revision: u64) -> VersionRecord {
+pub(crate) fn record(number: u32, content: Content, state: State, revision: u64) -> VersionRecord {
     let version = Version {
         agent: agent(),
         number: VersionNumber(number),
@@ -132,11 +132,11 @@ fn record(number: u32, content: Content, state: State, revision: u64) -> Version
     VersionRecord { version, state, revision, at }
 }
 
-fn baseline() -> Content {
+pub(crate) fn baseline() -> Content {
     Bench::new().repo().read(&agent()).unwrap().unwrap()
 }
 
-fn learned(mut content: Content, bullets: &[&str], max_step: u32) -> Content {
+pub(crate) fn learned(mut content: Content, bullets: &[&str], max_step: u32) -> Content {
     let system = content.prompts.get_mut("system").unwrap();
     system.push_str("\n## Learned guidance\n");
     for (index, bullet) in bullets.iter().enumerate() {
@@ -167,7 +167,7 @@ fn life() -> Vec<VersionRecord> {
     ]
 }
 
-fn project_all(repo: &ConfigRepo, records: &[VersionRecord]) -> Vec<Projection> {
+pub(crate) fn project_all(repo: &ConfigRepo, records: &[VersionRecord]) -> Vec<Projection> {
     records.iter().map(|record| repo.project(record).unwrap()).collect()
 }
 
@@ -367,6 +367,16 @@ fn an_interrupted_write_is_finished_and_is_nobodys_edit() {
         project_all(&repo, &records[3..4]);
         assert_eq!((bench.head(), bench.status()), (done.head(), String::new()));
     }
+    // What came before is projected again ahead of it: the note is not theirs.
+    let bench = Bench::new();
+    project_all(&bench.repo(), &records[..7]);
+    let done = Bench::clone_of(&bench.path);
+    project_all(&done.repo(), &records);
+    bench.write(".git/whetstone/fixer.json", &json!(records[8].version.content).to_string());
+    let path = "configs/fixer_agent_prompts.yaml";
+    bench.write(path, &done.text(path));
+    project_all(&bench.repo(), &records);
+    assert_eq!((bench.head(), bench.status()), (done.head(), String::new()));
     // Stopped after the commit, before the note of it was removed.
     let bench = Bench::new();
     project_all(&bench.repo(), &records[..4]);
@@ -494,7 +504,7 @@ fn a_human_and_machine_can_commit_at_the_same_time() {
 }
 
 /// A bare remote, our clone of it and a person's.
-fn with_remote() -> (TempDir, Bench, Bench) {
+pub(crate) fn with_remote() -> (TempDir, Bench, Bench) {
     let folder = tempfile::tempdir().unwrap();
     let seed = Bench::new();
     run(folder.path(), &["clone", "-q", "--bare", seed.path.to_str().unwrap(), "remote.git"]);

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// What README's examples are tested with.
-const PACKAGES: [&str; 1] = ["confluent-kafka==2.16.1"];
+const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "pyyaml==6.0.3"];
 
 /// The interpreter; `None` if there can be none here. `wanted_by` is told so then.
 pub(crate) fn python(wanted_by: &str) -> Option<&'static Path> {

@@ -1,12 +1,18 @@
 //! What README shows, run as it stands there.
 
+use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use whetstone::base::AgentName;
 use whetstone::consume::{Log as _, NewRecord, Topic};
+use whetstone::govern::{Content, Split, State};
+use whetstone::publish::{ConfigRepo, RepoOptions};
 
 use crate::broker::OnKafka;
 use crate::lines::Lines;
+use crate::publish::record;
+use crate::publish_trial::trial;
 use crate::python::python;
 use crate::server::Place;
 use crate::subscribe::{adopted, edit};
@@ -63,7 +69,7 @@ fn the_python_example_reports_a_run() {
         place.until("/api/agents/sim-triage", |view| view["active"] == 1).await;
         let code = block("python", "def report").replace("http://127.0.0.1:8087", &place.url(""));
         let call = "report('sim-triage', 'run-1', time.time() - 3, 'success',\n       \
-                    [dict(type='tool', name='get_logs', ok=True, duration=0.4)])\n";
+                    [dict(type='tool', name='get_logs', ok=True, duration=0.4)], 1)\n";
         let program = format!("{code}\n{call}");
         let output = Command::new("python3").args(["-c", &program]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -71,6 +77,70 @@ fn the_python_example_reports_a_run() {
         let view = place.until(path, |view| view["runs"]["windowed"] == 1).await;
         assert_eq!(view["recent"]["tools"][0][0], "get_logs");
     });
+}
+
+/// What the versions of the agents below hold: texts that YAML's parsers are known to misread.
+fn contents() -> [Content; 2] {
+    let one = Content {
+        prompts: [("system".to_owned(), "Say: yes\n\n- \"é\" {app} # 1\n".to_owned())].into(),
+        config: [("max_step".to_owned(), json!(20)), ("level".to_owned(), json!("on"))].into(),
+    };
+    let mut two = one.clone();
+    two.prompts.insert("user".to_owned(), "1e5".to_owned());
+    two.config.insert("max_step".to_owned(), json!(1e-5));
+    [one, two]
+}
+
+/// A config repo of one agent, whose versions have come to `states` one after the other.
+fn repo_of(path: &Path, agent: &AgentName, states: Vec<(u32, State)>) {
+    let repo = ConfigRepo::init(RepoOptions::new(path)).unwrap();
+    for (revision, (number, state)) in (1..).zip(states) {
+        let content = contents()[number as usize - 1].clone();
+        let mut record = record(number, content, state, revision);
+        record.version.agent = agent.clone();
+        repo.project(&record).unwrap();
+    }
+}
+
+#[test]
+fn python_agents_that_read_files_get_what_the_repo_says() {
+    let Some(python) = python("README's reader of files in Python") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = contents();
+    let mut cases = Vec::new();
+    let mut add = |vector: &Value, states: Vec<(u32, State)>, content: &Content, version: Value| {
+        let path = folder.path().join(cases.len().to_string());
+        repo_of(&path, &vector["agent"].as_str().unwrap().parse().unwrap(), states);
+        let question = json!([path, vector["agent"], vector["unit"]]);
+        cases.push((question, json!([content.prompts, content.config, version])));
+    };
+    let vectors = include_str!("../../configs/assignment-vectors.json");
+    let vectors: Vec<Value> = serde_json::from_str(vectors).unwrap();
+    for vector in &vectors {
+        // The share that just leaves the unit out, and one above.
+        let bucket = u16::try_from(vector["bucket"].as_u64().unwrap()).unwrap();
+        let out = |share| (2, trial(vector["salt"].as_str().unwrap(), share));
+        add(vector, vec![(1, State::Active), out(bucket)], &one, json!(1));
+        add(vector, vec![(1, State::Active), out(bucket + 1)], &two, json!(2));
+    }
+    let whole = || (2, trial("trial-v2", Split::WHOLE));
+    add(&vectors[0], vec![(1, State::Active)], &one, Value::Null);
+    add(&vectors[0], vec![(1, State::Active), whole(), (2, State::Active)], &two, json!(2));
+    add(&vectors[0], vec![(1, State::Active), whole(), (2, State::Candidate)], &one, json!(1));
+
+    let questions: Value = cases.iter().map(|(question, _)| question.clone()).collect();
+    let program = format!(
+        "{}\nimport json, sys\nprint(json.dumps([load(*q) for q in json.loads(sys.argv[1])]))\n",
+        block("python", "import hashlib")
+    );
+    let output = Command::new(python).args(["-c", &program, &questions.to_string()]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers.len(), cases.len());
+    for (answer, (question, expected)) in answers.iter().zip(&cases) {
+        assert_eq!(answer, expected, "{question}");
+    }
 }
 
 #[test]

@@ -162,6 +162,19 @@ impl Place {
         std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
     }
 
+    /// Reads `file` until `done` says so of its text.
+    pub(crate) async fn until_file(&self, file: &Path, done: impl Fn(&str) -> bool) {
+        let mut text = String::new();
+        for _ in 0..3000 {
+            text = std::fs::read_to_string(file).unwrap_or_default();
+            if done(&text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never came about: {}: {text}\n{}", file.display(), self.server_log());
+    }
+
     /// Asks `path` until `done` says so of the answer.
     pub(crate) async fn until(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;

@@ -83,7 +83,7 @@ impl Metric {
         match self {
             Self::Reward => "reward",
             Self::Success => "success",
-            Self::Latency => "latency",
+            Self::Latency => "quickness",
             Self::Soundness => "soundness",
         }
     }
@@ -103,10 +103,6 @@ impl Evidence {
 
     /// Adds a unit of the baseline; true if that closed a block.
     pub(super) fn add_baseline(&mut self, values: Option<Values>, dither: u32) -> bool {
-        // What came before the candidate's first unit has nothing to be compared with.
-        if self.candidate == Arm::default() {
-            return false;
-        }
         self.baseline.add(values);
         self.open.1.add(values);
         self.close(dither)

@@ -4,6 +4,10 @@
 //!  start, run ─▶ pending ── deadline passed, in order of assignment ─▶ arms ─▶ block full ─▶ verdict
 //! ```
 //!
+//! A unit counts for the arm that its lot gives it to, whatever it ran (intention to treat): which units
+//! follow their lot may depend on what they have to do, the lot does not. Agents that do not follow it
+//! make differences look smaller, and never turn them round.
+//!
 //! A trial compares a *candidate* with a *baseline*. While a new version is tried, it is the candidate
 //! and a share of the units gets it; after its promotion it is the candidate still, and the version
 //! before is held back on a share of them. Knows nothing of versions' contents and publishes nothing:
@@ -65,6 +69,10 @@ pub(super) struct Trial {
     /// Units whose lot was the split's version when agents should have known of it, and those of them
     /// that ran it.
     due: (u64, u64),
+    /// Whether a unit has taken the split's version yet.
+    followed: bool,
+    /// Units that count though they ran, or said they ran, another version than their lot's.
+    strayed: u64,
     streak: Streak,
     /// One unit in 2^this takes part.
     thinned: u32,
@@ -91,20 +99,12 @@ pub(super) struct Opening<'a> {
 struct Excluded {
     /// Ran both versions.
     mixed: u64,
-    /// Ran another version than their lot says.
-    misassigned: u64,
-    /// Did not say what they ran.
-    unversioned: u64,
+    /// Came before the first unit took the split's version: nobody knew of it yet.
+    early: u64,
     /// Sessions that were under way before, or go on after their deadline.
     continued: u64,
     /// Came when their place in the order had passed.
     late: u64,
-}
-
-impl Excluded {
-    fn total(self) -> u64 {
-        self.mixed + self.misassigned + self.unversioned
-    }
 }
 
 /// Runs in order of arrival, for the emergency brake alone.
@@ -157,6 +157,8 @@ impl Trial {
             excluded: Excluded::default(),
             lots: [ArmCounts::default(); 2],
             due: (0, 0),
+            followed: false,
+            strayed: 0,
             streak: Streak::default(),
             thinned: 0,
         }
@@ -272,11 +274,12 @@ impl Trial {
         None
     }
 
-    /// Lets a unit into its arm; true if that closed a block.
+    /// Lets a unit into its lot's arm; true if that closed a block.
     fn admit(&mut self, unit: &Unit) -> bool {
-        let second = unit.lot.bucket() < self.split.share_bp;
-        let raised = usize::from(self.split.share_bp != self.first_share_bp());
-        if let Some(lots) = self.lots.get_mut(raised) {
+        let raised = unit.start > self.changed && self.split.share_bp != self.first_share_bp();
+        let share_bp = if raised { self.split.share_bp } else { self.first_share_bp() };
+        let second = unit.lot.bucket() < share_bp;
+        if let Some(lots) = self.lots.get_mut(usize::from(raised)) {
             lots.candidate += u64::from(second);
             lots.baseline += u64::from(!second);
         }
@@ -288,20 +291,20 @@ impl Trial {
             self.excluded.mixed += 1;
             return false;
         }
-        let expected = if second { self.second() } else { self.first() };
-        match unit.version {
-            None => self.excluded.unversioned += 1,
-            Some(version) if version != expected => self.excluded.misassigned += 1,
-            Some(version) => {
-                let (values, dither) = (unit.values(), unit.lot.chance());
-                return if version == self.candidate {
-                    self.evidence.add_candidate(values, dither)
-                } else {
-                    self.evidence.add_baseline(values, dither)
-                };
-            }
+        let own = if second { self.second() } else { self.first() };
+        let follows = unit.version == Some(own);
+        self.followed |= second && follows;
+        if !self.followed {
+            self.excluded.early += 1;
+            return false;
         }
-        false
+        self.strayed += u64::from(!follows);
+        let (values, dither) = (unit.values(), unit.lot.chance());
+        if own == self.candidate {
+            self.evidence.add_candidate(values, dither)
+        } else {
+            self.evidence.add_baseline(values, dither)
+        }
     }
 
     fn first_share_bp(&self) -> u16 {

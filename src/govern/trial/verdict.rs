@@ -34,11 +34,11 @@ const HARM_WEIGHTS: [(Metric, f64); 4] = [
 const DOUBT: f64 = 2.0;
 /// One false alarm of lost units in a thousand trials.
 const RATIO_ALPHA: f64 = 0.001;
-/// Units whose lot was the split's version, before anything is said of whether agents follow it.
+/// Units whose lot was the split's version, before anything is said of whether agents follow it; half of
+/// them have to.
 const UNFOLLOWED: u64 = 20;
-/// Units before anything is said of how many are excluded, and the share that is too many.
+/// Units that ran both versions, before that is said to be too many.
 const ENOUGH: u64 = 50;
-const TOO_MANY: f64 = 0.5;
 /// Broken runs in a row that may be a burst, and how unlikely they must be by the baseline's runs.
 const BURST: u32 = 5;
 const BURST_ALPHA: f64 = 1e-5;
@@ -52,42 +52,42 @@ impl Trial {
                 TrialKind::Holdback => Verdict::EndHoldback(why),
             });
         }
-        let candidate = self.evidence.candidate.units;
-        if closed {
-            if self.ln_harm() >= self.harm_bar() {
-                return Some(Verdict::RollBack(self.harm()));
-            }
-            if self.kind == TrialKind::Trial && self.is_proven() {
-                return Some(Verdict::Promote(self.gain()));
-            }
+        if closed && self.ln_harm() >= self.harm_bar() {
+            return Some(Verdict::RollBack(self.harm()));
         }
+        let lasted = unit.start.millis_since(self.begun);
         match self.kind {
-            TrialKind::Trial => {
-                if candidate >= self.spec.max_units {
-                    let why = format!("after {candidate} units of {}", self.candidate);
-                    return Some(Verdict::Futile(self.inconclusive(&why)));
-                }
-                if closed
-                    && self.differences(Metric::Reward).interval(self.level).1
-                        < self.spec.min_effect
-                {
-                    return Some(Verdict::Futile(self.inconclusive("a gain is ruled out")));
-                }
-                if unit.start.millis_since(self.begun) > self.spec.max_duration {
-                    return Some(Verdict::Futile(self.inconclusive("its time is up")));
-                }
-                let ramp = closed
-                    && self.split.share_bp < self.spec.share_bp
-                    && candidate >= self.spec.ramp_units
-                    && self.ln_harm() < DOUBT.ln();
-                ramp.then_some(Verdict::Ramp)
-            }
+            TrialKind::Trial => self.judge_candidate(lasted, closed),
             TrialKind::Holdback => {
                 let over = self.evidence.baseline.units >= self.holdback_units
-                    || unit.start.millis_since(self.begun) > self.spec.max_duration;
+                    || lasted > self.spec.max_duration;
                 over.then(|| Verdict::EndHoldback(self.effect(Metric::Reward)))
             }
         }
+    }
+
+    fn judge_candidate(&self, lasted: i64, closed: bool) -> Option<Verdict> {
+        let candidate = self.evidence.candidate.units;
+        if closed && self.is_proven() {
+            return Some(Verdict::Promote(self.gain()));
+        }
+        if candidate >= self.spec.max_units {
+            let why = format!("after {candidate} units of {}", self.candidate);
+            return Some(Verdict::Futile(self.inconclusive(&why)));
+        }
+        // The upper end of the confidence sequence is below what must be gained.
+        let no_gain = || self.differences(Metric::Reward).ln_e_below(self.spec.min_effect);
+        if closed && no_gain() >= (2.0 / self.spec.alpha).ln() {
+            return Some(Verdict::Futile(self.inconclusive("a gain is ruled out")));
+        }
+        if lasted > self.spec.max_duration {
+            return Some(Verdict::Futile(self.inconclusive("its time is up")));
+        }
+        let ramp = closed
+            && self.split.share_bp < self.spec.share_bp
+            && candidate >= self.spec.ramp_units
+            && self.ln_harm() < DOUBT.ln();
+        ramp.then_some(Verdict::Ramp)
     }
 
     /// ln of the e-value that the candidate is worse in some metric.
@@ -140,15 +140,11 @@ impl Trial {
     fn unsound(&self) -> Option<String> {
         let (due, followed) = self.due;
         let second = self.second();
-        if self.kind == TrialKind::Trial && due >= UNFOLLOWED && followed == 0 {
-            let silent = if self.excluded.unversioned > 0 {
-                "; runs must say which version they ran"
-            } else {
-                ""
-            };
+        let heeded = followed * 2 >= due && followed > 0;
+        if self.kind == TrialKind::Trial && due >= UNFOLLOWED && !heeded {
             return Some(format!(
-                "no unit took the candidate, and {due} should have: do the agents follow \
-                 prompt-updates?{silent}"
+                "{followed} of {due} units that should have taken {second} did: do the agents follow \
+                 prompt-updates, and say in each run which version they ran?"
             ));
         }
         let raised = [self.first_share_bp(), self.spec.share_bp].map(|bp| f64::from(bp) / 10_000.0);
@@ -163,20 +159,12 @@ impl Trial {
             ));
         }
         let counted = self.evidence.candidate.units + self.evidence.baseline.units;
-        let excluded = self.excluded.total();
-        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
-        let share = excluded as f64 / (counted + excluded).max(1) as f64;
-        if due >= ENOUGH && counted + excluded >= ENOUGH && share > TOO_MANY {
-            return Some(format!(
-                "{excluded} of {} units cannot be counted: {} ran both versions, {} another than \
-                 theirs, {} did not say which",
-                counted + excluded,
-                self.excluded.mixed,
-                self.excluded.misassigned,
-                self.excluded.unversioned
-            ));
-        }
-        None
+        let mixed = self.excluded.mixed;
+        (mixed >= ENOUGH && mixed > counted).then(|| {
+            format!(
+                "{mixed} units ran both versions, and {counted} one: what a unit gets must be kept"
+            )
+        })
     }
 
     /// The emergency brake, in order of arrival: the candidate's runs break one after the other, and the

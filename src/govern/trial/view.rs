@@ -33,6 +33,8 @@ pub struct TrialView {
     pub pending: u64,
     /// Units that count for neither arm.
     pub excluded: ExcludedView,
+    /// Units that count for the arm of their lot though they ran, or said they ran, another version.
+    pub strayed: u64,
     /// One unit in so many takes part.
     pub one_in: u64,
     /// Blocks compared.
@@ -67,10 +69,8 @@ pub struct ArmView {
 pub struct ExcludedView {
     /// Ran both versions.
     pub mixed: u64,
-    /// Ran another version than their lot says.
-    pub misassigned: u64,
-    /// Did not say what they ran.
-    pub unversioned: u64,
+    /// Came before the first unit took the split's version.
+    pub early: u64,
     /// Sessions that were under way before, or go on after their deadline.
     pub continued: u64,
     /// Came when their place in the order had passed.
@@ -80,7 +80,8 @@ pub struct ExcludedView {
 /// One metric of both arms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricView {
-    /// `reward`, `success`, `latency` (quickness, in fact: higher is better) or `soundness`.
+    /// `reward`, `success`, `quickness` (latency turned round: 1 is instantaneous, 0 as slow as can be) or
+    /// `soundness` (units that come to a known outcome).
     pub metric: String,
     /// The candidate's mean.
     pub candidate: Option<f64>,
@@ -133,7 +134,7 @@ impl ArmView {
 
 impl Trial {
     pub(in crate::govern) fn view(&self, pending: &Pending) -> TrialView {
-        let super::Excluded { mixed, misassigned, unversioned, continued, late } = self.excluded;
+        let super::Excluded { mixed, early, continued, late } = self.excluded;
         let final_share_bp = match self.kind {
             TrialKind::Trial => self.spec.share_bp.max(self.split.share_bp),
             TrialKind::Holdback => self.split.share_bp,
@@ -150,7 +151,8 @@ impl Trial {
             candidate_arm: ArmView::of(&self.evidence.candidate),
             baseline_arm: ArmView::of(&self.evidence.baseline),
             pending: pending.len() as u64,
-            excluded: ExcludedView { mixed, misassigned, unversioned, continued, late },
+            excluded: ExcludedView { mixed, early, continued, late },
+            strayed: self.strayed,
             one_in: 1 << self.thinned,
             blocks: self.differences(Metric::Reward).blocks(),
             metrics: Metric::ALL.map(|metric| self.metric(metric)).to_vec(),
