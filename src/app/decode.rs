@@ -4,8 +4,8 @@ use super::codec;
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
-use crate::decode::{Options, Outcome, Reason, Reject, Run, decode};
-use crate::govern::{Command, Event, EventBody};
+use crate::decode::{Announcement, Options, Outcome, Reason, Reject, Report, Run, decode};
+use crate::govern::{Command, Event, EventBody, Started};
 
 const BATCH: usize = 512;
 
@@ -46,6 +46,7 @@ fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
 /// What was made of a record, for those who count.
 enum Kind {
     Run(Outcome),
+    Started,
     Order,
     Letter(Reason),
 }
@@ -54,6 +55,7 @@ impl Kind {
     fn count(&self, metrics: &Metrics) {
         match self {
             Self::Run(of) => metrics.runs.with_label_values(&[outcome(*of)]).inc(),
+            Self::Started => metrics.runs_started.inc(),
             Self::Order => {}
             Self::Letter(why) => metrics.dead_letters.with_label_values(&[why.as_str()]).inc(),
         }
@@ -64,7 +66,7 @@ impl Kind {
 fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
-        _ => traces(record),
+        _ => reports(record),
     };
     let made = |result| match result {
         Ok(event) => (codec::event(&event), kind(&event)),
@@ -80,22 +82,29 @@ fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
 fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
-        EventBody::Started(_) | EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
+        EventBody::Started(_) => Kind::Started,
+        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 
-fn traces(record: &Record) -> Vec<Result<Event, Reject>> {
+fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
     let options = Options {
         agent: record.header("agent").and_then(|name| name.parse().ok()),
         ..Options::arrived(record.at)
     };
     let decoded = decode(&record.value, &options).into_iter();
-    decoded
-        .map(|decoded| {
-            let run = Run::digest(&decoded.result?);
-            Ok(Event { agent: run.agent.clone(), at: record.at, body: EventBody::Run(run) })
-        })
-        .collect()
+    decoded.map(|decoded| Ok(reported(decoded.result?, record.at))).collect()
+}
+
+fn reported(report: Report, at: EventTime) -> Event {
+    let agent = report.agent().clone();
+    let body = match report {
+        Report::Run(trace) => EventBody::Run(Run::digest(&trace)),
+        Report::Started(Announcement { trace_id, session, version, start, .. }) => {
+            EventBody::Started(Started { trace_id, session, version, start })
+        }
+    };
+    Event { agent, at, body }
 }
 
 fn command(record: &Record, most: usize) -> Result<Event, Reject> {

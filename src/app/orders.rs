@@ -6,12 +6,12 @@ use super::codec;
 use super::role::RoleError;
 use crate::base::AgentName;
 use crate::consume::{Follower, Log, LogError, NewRecord, Share, Start, Topic};
-use crate::decode::Trace;
+use crate::decode::Report;
 use crate::govern::{Command, Decision, VersionRecord};
 
 const BATCH: usize = 1000;
 
-/// A client of a log: appends orders and traces, reads what came of them. Joins no group.
+/// A client of a log: appends orders and reports of runs, reads what came of them. Joins no group.
 pub struct Orders<'a> {
     log: &'a dyn Log,
 }
@@ -30,15 +30,15 @@ impl<'a> Orders<'a> {
         self.log.append(vec![codec::json(Topic::PromptCommands, command.agent.as_str(), command)])
     }
 
-    /// Sends traces.
+    /// Sends reports of runs.
     ///
     /// # Errors
     /// If the log fails; then none was sent.
-    pub fn send(&self, traces: &[Trace]) -> Result<(), LogError> {
-        let record = |trace: &Trace| -> NewRecord {
-            codec::json(Topic::AgentTraces, trace.agent.as_str(), trace)
+    pub fn send(&self, reports: &[Report]) -> Result<(), LogError> {
+        let record = |report: &Report| -> NewRecord {
+            codec::json(Topic::AgentTraces, report.agent().as_str(), report)
         };
-        self.log.append(traces.iter().map(record).collect())
+        self.log.append(reports.iter().map(record).collect())
     }
 
     /// Every version of `agent`, oldest first, each as it stands.

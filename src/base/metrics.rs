@@ -3,8 +3,8 @@
 //! No label carries an agent's name or any other text from outside.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// The metrics of one process. Not global: each test has its own.
@@ -29,6 +29,8 @@ pub struct Metrics {
     pub dead_letters: IntCounterVec,
     /// `whetstone_runs_total{outcome}`: runs decoded, by outcome.
     pub runs: IntCounterVec,
+    /// `whetstone_runs_started_total`: runs announced when they began, each as often as it was announced.
+    pub runs_started: IntCounter,
     /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
     pub runs_refused: IntCounterVec,
     /// `whetstone_optimizations_total{result}`: proposals by result: edits, no_change.
@@ -72,6 +74,11 @@ impl Metrics {
         registry.register(Box::new(lag.clone()))?;
         let agents = IntGauge::new("whetstone_agents", "Agents this process owns.")?;
         registry.register(Box::new(agents.clone()))?;
+        let runs_started = IntCounter::new(
+            "whetstone_runs_started_total",
+            "Runs announced when they began, each as often as it was announced.",
+        )?;
+        registry.register(Box::new(runs_started.clone()))?;
         let commit = Histogram::with_opts(
             HistogramOpts::new("whetstone_commit_seconds", "Duration of the atomic step.")
                 .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
@@ -112,6 +119,7 @@ impl Metrics {
                 "reason",
             )?,
             runs: counter("whetstone_runs_total", "Runs decoded, by outcome.", "outcome")?,
+            runs_started,
             runs_refused: counter(
                 "whetstone_runs_refused_total",
                 "Runs that joined no window, by reason.",

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe};
-use super::send::read_traces;
+use super::send::read_reports;
 use super::{Env, runtime};
 use crate::app::{AgentReport, CycleOptions, CycleReport, CycleStatus, MetaAgent};
 use crate::base::AgentName;
@@ -66,7 +66,8 @@ pub(super) fn main(args: &Args, mut env: Env) -> Result<(), Failure> {
         }
         None => {}
     }
-    let read = read_traces(&args.traces, args.format, args.agent.as_ref(), &env.output)?;
+    let read = read_reports(&args.traces, args.format, args.agent.as_ref(), &env.output)?;
+    let traces = read.runs(&env.output);
     let options = CycleOptions {
         only: args.agent.clone(),
         rollout: Some(args.rollout),
@@ -74,8 +75,8 @@ pub(super) fn main(args: &Args, mut env: Env) -> Result<(), Failure> {
     };
     let mut learner =
         MetaAgent::new(env.config.clone()).map_err(Failure::usage)?.with_options(options);
-    let progress = spinner(&format!("learning from {} runs", read.traces.len()));
-    let report = runtime()?.block_on(learner.start_learning_cycle(read.traces));
+    let progress = spinner(&format!("learning from {} runs", traces.len()));
+    let report = runtime()?.block_on(learner.start_learning_cycle(traces));
     progress.finish_and_clear();
     let report = report.map_err(Failure::failed)?;
     if env.output.json { env.output.value(&report) } else { print(&report, &env) }

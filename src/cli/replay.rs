@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, safe};
-use super::send::read_traces;
+use super::send::read_reports;
 use super::trial;
 use crate::base::AgentName;
 use crate::decode::Format;
@@ -33,8 +33,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
-    let read = |paths| read_traces(paths, args.format, Some(&args.agent), &env.output);
-    let (baseline, candidate) = (read(&args.baseline)?.traces, read(&args.candidate)?.traces);
+    let read = |paths| {
+        read_reports(paths, args.format, Some(&args.agent), &env.output)
+            .map(|read| read.runs(&env.output))
+    };
+    let (baseline, candidate) = (read(&args.baseline)?, read(&args.candidate)?);
     let policy = env.config.policy(&args.agent);
     let replay = replay(&args.agent, &policy, (&baseline, &candidate)).map_err(Failure::failed)?;
     if env.output.json { json(&replay, env) } else { print(&replay, env) }

@@ -11,9 +11,9 @@ use super::output::{Output, safe};
 use super::{Env, pause, runtime};
 use crate::app::Orders;
 use crate::base::{AgentName, Clock as _, SystemClock};
-use crate::decode::{Format, Options, Trace, decode};
+use crate::decode::{Format, Options, Report, Trace, decode};
 
-/// Traces appended in one atomic step.
+/// Reports appended in one atomic step.
 const BATCH: usize = 200;
 
 #[derive(Debug, clap::Args)]
@@ -43,37 +43,64 @@ pub(super) struct Args {
 
 /// What was read of some files.
 pub(super) struct Read {
-    pub(super) traces: Vec<Trace>,
+    pub(super) reports: Vec<Report>,
     pub(super) refused: usize,
+}
+
+impl Read {
+    /// How many runs ended, and how many began.
+    fn counts(&self) -> (usize, usize) {
+        let started = |report: &&Report| matches!(report, Report::Started(_));
+        let starts = self.reports.iter().filter(started).count();
+        (self.reports.len().saturating_sub(starts), starts)
+    }
+
+    /// The runs that ended, for those who learn from runs alone; names what is left out.
+    pub(super) fn runs(self, output: &Output) -> Vec<Trace> {
+        let (_, starts) = self.counts();
+        if starts > 0 {
+            output.remark(format!(
+                "{starts} starts of runs are ignored: only runs that ended count here"
+            ));
+        }
+        self.reports.into_iter().filter_map(Report::into_run).collect()
+    }
+
+    /// The counts in words.
+    fn sent(&self) -> String {
+        let ((runs, starts), refused) = (self.counts(), self.refused);
+        let starts = if starts > 0 { format!(" and {starts} starts") } else { String::new() };
+        format!("{runs} runs{starts} sent, {refused} refused")
+    }
 }
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     if args.follow {
         return follow(args, env);
     }
-    let read = read_traces(&args.paths, args.format, args.agent.as_ref(), &env.output)?;
-    deliver(&read.traces, args, env)?;
-    let Read { traces, refused } = read;
+    let read = read_reports(&args.paths, args.format, args.agent.as_ref(), &env.output)?;
+    deliver(&read.reports, args, env)?;
     if env.output.json {
-        let sent = traces.len();
-        env.output.value(&serde_json::json!({ "sent": sent, "refused": refused }))?;
+        let ((sent, started), refused) = (read.counts(), read.refused);
+        let counts = serde_json::json!({ "sent": sent, "started": started, "refused": refused });
+        env.output.value(&counts)?;
     } else {
-        env.output.line(format!("{} runs sent, {refused} refused", traces.len()));
+        env.output.line(read.sent());
     }
-    if refused > 0 && traces.is_empty() {
+    if read.refused > 0 && read.reports.is_empty() {
         return Err(Failure::Failed(anyhow::anyhow!("nothing could be read")));
     }
     Ok(())
 }
 
 /// Reads `paths`; names what cannot be read on standard error, with its line.
-pub(super) fn read_traces(
+pub(super) fn read_reports(
     paths: &[PathBuf],
     format: Option<Format>,
     agent: Option<&AgentName>,
     output: &Output,
 ) -> Result<Read, Failure> {
-    let mut read = Read { traces: Vec::new(), refused: 0 };
+    let mut read = Read { reports: Vec::new(), refused: 0 };
     for path in paths {
         let bytes = std::fs::read(path).map_err(|problem| {
             Failure::Usage(anyhow::anyhow!("cannot read {}: {problem}", path.display()))
@@ -86,7 +113,7 @@ pub(super) fn read_traces(
         };
         for decoded in decode(&bytes, &options) {
             match decoded.result {
-                Ok(trace) => read.traces.push(trace),
+                Ok(report) => read.reports.push(report),
                 Err(reject) => {
                     read.refused += 1;
                     let place = format!("{}:{}", path.display(), decoded.line);
@@ -98,11 +125,11 @@ pub(super) fn read_traces(
     Ok(read)
 }
 
-fn deliver(traces: &[Trace], args: &Args, env: &Env) -> Result<(), Failure> {
+fn deliver(reports: &[Report], args: &Args, env: &Env) -> Result<(), Failure> {
     // Hidden by indicatif where standard error is no terminal.
-    let bar = ProgressBar::new(traces.len() as u64);
+    let bar = ProgressBar::new(reports.len() as u64);
     let local = if args.url.is_none() { Some(env.log()?) } else { None };
-    for batch in traces.chunks(BATCH) {
+    for batch in reports.chunks(BATCH) {
         match (&args.url, &local) {
             (Some(url), _) => post(url, batch, env)?,
             (None, Some(log)) => Orders::new(log.as_ref()).send(batch).map_err(Failure::failed)?,
@@ -114,7 +141,7 @@ fn deliver(traces: &[Trace], args: &Args, env: &Env) -> Result<(), Failure> {
     Ok(())
 }
 
-fn post(url: &str, batch: &[Trace], env: &Env) -> Result<(), Failure> {
+fn post(url: &str, batch: &[Report], env: &Env) -> Result<(), Failure> {
     use secrecy::ExposeSecret as _;
     let url = format!("{}/api/traces", url.trim_end_matches('/'));
     runtime()?.block_on(async {
@@ -145,13 +172,10 @@ fn follow(args: &Args, env: &Env) -> Result<(), Failure> {
                 Some((len, modified, sent)) if (*len, *modified) == look => {
                     if !sent {
                         let one = std::slice::from_ref(&path);
-                        let read = read_traces(one, args.format, args.agent.as_ref(), &env.output)?;
-                        deliver(&read.traces, args, env)?;
-                        let (sent, refused) = (read.traces.len(), read.refused);
-                        env.output.line(format!(
-                            "{}: {sent} runs sent, {refused} refused",
-                            path.display()
-                        ));
+                        let agent = args.agent.as_ref();
+                        let read = read_reports(one, args.format, agent, &env.output)?;
+                        deliver(&read.reports, args, env)?;
+                        env.output.line(format!("{}: {}", path.display(), read.sent()));
                         looks.insert(path, (look.0, look.1, true));
                     }
                 }

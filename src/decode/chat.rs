@@ -14,8 +14,8 @@ use super::detect::typed;
 use super::draft::Draft;
 use super::found::Found;
 use super::{
-    Decoded, LlmCall, Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, Trace,
-    text,
+    Decoded, LlmCall, Options, Outcome, Reason, Reject, Report, Step, Thought, Tokens, ToolCall,
+    Trace, text,
 };
 use crate::base::{Digest, EventTime};
 
@@ -144,7 +144,7 @@ pub(super) fn decode_tau2(record: &str, options: &Options) -> Vec<Decoded> {
     let mut found = Found::default();
     found.extend(runs.map(|(line, run)| Decoded {
         line,
-        result: simulation(run.get(), agent.clone(), options),
+        result: simulation(run.get(), agent.clone(), options).map(Report::Run),
     }));
     found.finish()
 }

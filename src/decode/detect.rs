@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::found::Found;
-use super::{Reason, Reject, Trace, chat, limits, native, stratus_record, stratus_trajectory};
+use super::{Reason, Reject, Report, chat, limits, native, stratus_record, stratus_trajectory};
 use crate::base::{AgentName, EventTime};
 
 /// An input format.
@@ -84,20 +84,20 @@ impl Options {
     }
 }
 
-/// One run of an input, or the reason why not.
+/// One report of an input, or the reason why not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     /// The line it stands on, counted from 1; in a JSON array the item, in a file of tau2-bench the
     /// simulation, each counted from 1. A run of a Stratus trajectory stands where its last event does.
     pub line: u64,
-    /// The run.
-    pub result: Result<Trace, Reject>,
+    /// The report.
+    pub result: Result<Report, Reject>,
 }
 
-/// Every run in `input`, which is one JSON object, an array of them, JSON lines, or a file of one of
-/// the known formats. What is wrong with one run costs that run alone; an input of several lines none
-/// of which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest
-/// is counted in a last one.
+/// Every report in `input`, which is one JSON object, an array of them, JSON lines, or a file of one of
+/// the known formats. What is wrong with one costs that one alone; an input of several lines none of
+/// which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest is
+/// counted in a last one.
 pub fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
     if input.len() > options.max_record_bytes {
         let (bytes, max) = (input.len(), options.max_record_bytes);
@@ -186,19 +186,19 @@ fn is_trajectory(first: Option<&str>, options: &Options) -> bool {
     }
 }
 
-/// One JSON value: a run, or a tau2-bench file of many.
+/// One JSON value: a report, or a tau2-bench file of many.
 fn item(text: &str, options: &Options) -> Vec<Decoded> {
     let format = object(text).and_then(|()| options.format.map_or_else(|| detect(text), Ok));
     let result = match format {
         Err(reject) => Err(reject),
         Ok(Format::Native) => native::decode(text, options),
-        Ok(Format::StratusRecord) => stratus_record::decode(text, options),
+        Ok(Format::StratusRecord) => stratus_record::decode(text, options).map(Report::Run),
         Ok(Format::StratusTrajectory) => {
             return stratus_trajectory::decode(text.as_bytes(), options);
         }
-        Ok(Format::TauBench) => chat::decode_tau(text, options),
+        Ok(Format::TauBench) => chat::decode_tau(text, options).map(Report::Run),
         Ok(Format::Tau2Bench) if probe(text).is_ok_and(|probe| probe.simulations.is_none()) => {
-            chat::simulation(text, None, options)
+            chat::simulation(text, None, options).map(Report::Run)
         }
         Ok(Format::Tau2Bench) => return chat::decode_tau2(text, options),
     };

@@ -1,8 +1,9 @@
-//! A run as some format told it, not yet believed; and the checks that make it a [`Trace`].
+//! A run as some format told it, not yet believed; and the checks that make it a [`Trace`], or of its
+//! beginning alone an [`Announcement`]. Knows no format.
 
 use super::limits::{EARLIEST_MILLIS, MAX_FUTURE_MILLIS, MAX_NAME_BYTES, MAX_STEPS};
 use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, clean, cut, identity, stated_failure};
-use super::{Options, Outcome, Reason, Reject, Step, Tokens, ToolCall, Trace};
+use super::{Announcement, Options, Outcome, Reason, Reject, Step, Tokens, ToolCall, Trace};
 use crate::base::{AgentName, EventTime, VersionNumber};
 
 /// What a format makes of its input.
@@ -23,9 +24,20 @@ pub(super) struct Draft {
     pub(super) rounds: Option<u32>,
 }
 
-impl Draft {
-    /// The trace, if every check passes; all formats pass the same ones.
-    pub(super) fn check(self, options: &Options) -> Result<Trace, Reject> {
+/// What is known of a run when it begins.
+pub(super) struct Head {
+    /// The agent the input names.
+    pub(super) agent: Option<String>,
+    pub(super) trace_id: String,
+    pub(super) session: Option<String>,
+    pub(super) version: Option<VersionNumber>,
+    pub(super) start: EventTime,
+}
+
+impl Head {
+    /// The announcement, if every check passes. A run passes the same ones: whatever ends under an id
+    /// and a session began under the same.
+    pub(super) fn check(self, options: &Options) -> Result<Announcement, Reject> {
         let agent = match (self.agent, &options.agent) {
             (Some(name), _) => name
                 .parse::<AgentName>()
@@ -42,7 +54,30 @@ impl Draft {
                 format!("trace_id must be 1 to {MAX_NAME_BYTES} printable bytes, not {id_length}");
             return Err(Reject::new(Reason::InvalidTraceId, detail));
         }
-        check_times(self.start, self.end, options.arrived)?;
+        check_start(self.start, options.arrived)?;
+        let session = self.session.filter(|session| !session.is_empty());
+        Ok(Announcement {
+            agent,
+            trace_id: self.trace_id,
+            session: session.map(|session| identity(&clean(&session))),
+            version: self.version,
+            start: self.start,
+        })
+    }
+}
+
+impl Draft {
+    /// The trace, if every check passes; all formats pass the same ones.
+    pub(super) fn check(self, options: &Options) -> Result<Trace, Reject> {
+        let head = Head {
+            agent: self.agent,
+            trace_id: self.trace_id,
+            session: self.session,
+            version: self.version,
+            start: self.start,
+        };
+        let Announcement { agent, trace_id, session, version, start } = head.check(options)?;
+        check_end(start, self.end, options.arrived)?;
         if self.steps.len() > MAX_STEPS {
             let detail = format!("{} steps, at most {MAX_STEPS} are read", self.steps.len());
             return Err(Reject::new(Reason::TooManySteps, detail));
@@ -50,13 +85,10 @@ impl Draft {
         let shorten = |text: String| cut(&text, MAX_TEXT_BYTES).to_owned();
         Ok(Trace {
             agent,
-            trace_id: self.trace_id,
-            session: self
-                .session
-                .filter(|session| !session.is_empty())
-                .map(|s| identity(&clean(&s))),
-            version: self.version,
-            start: self.start,
+            trace_id,
+            session,
+            version,
+            start,
             end: self.end,
             outcome: self.outcome,
             task: self.task.map(shorten),
@@ -90,13 +122,21 @@ impl Tokens {
     }
 }
 
-fn check_times(start: EventTime, end: EventTime, arrived: EventTime) -> Result<(), Reject> {
+fn check_start(start: EventTime, arrived: EventTime) -> Result<(), Reject> {
     if start.as_millis() < EARLIEST_MILLIS {
         let detail = format!("starts at {start}, before 2015: are these seconds or milliseconds?");
         return Err(Reject::new(Reason::TimeTooOld, detail));
     }
-    if end.millis_since(arrived).max(start.millis_since(arrived)) > MAX_FUTURE_MILLIS {
-        let detail = format!("{start} to {end} is more than a day after its arrival at {arrived}");
+    if start.millis_since(arrived) > MAX_FUTURE_MILLIS {
+        let detail = format!("starts at {start}, more than a day after its arrival at {arrived}");
+        return Err(Reject::new(Reason::TimeInFuture, detail));
+    }
+    Ok(())
+}
+
+fn check_end(start: EventTime, end: EventTime, arrived: EventTime) -> Result<(), Reject> {
+    if end.millis_since(arrived) > MAX_FUTURE_MILLIS {
+        let detail = format!("ends at {end}, more than a day after its arrival at {arrived}");
         return Err(Reject::new(Reason::TimeInFuture, detail));
     }
     if end < start {

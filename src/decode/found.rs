@@ -2,7 +2,7 @@
 
 use super::{Decoded, Reject, limits::MAX_REJECTS};
 
-/// Collects runs and refusals. Runs are bounded by the size of the input; a refusal can be had for two
+/// Collects reports and refusals. Reports are bounded by the size of the input; a refusal can be had for two
 /// bytes, so only the first [`MAX_REJECTS`] stand alone.
 #[derive(Default)]
 pub(super) struct Found {

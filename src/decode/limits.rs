@@ -29,5 +29,5 @@ pub const MAX_SIGNATURE_BYTES: usize = 160;
 /// The earliest event time that is believed: 2015-01-01T00:00:00Z, in milliseconds since the epoch.
 pub const EARLIEST_MILLIS: i64 = 1_420_070_400_000;
 
-/// How far a trace may end after its arrival, in milliseconds: a day, for clocks and zones gone wrong.
+/// How far a run may start or end after its arrival, in milliseconds: a day, for clocks and zones gone wrong.
 pub const MAX_FUTURE_MILLIS: i64 = 24 * 3_600 * 1000;

@@ -1,5 +1,6 @@
-//! Stage 2: bytes of any input format become [`Trace`]s, or a named reason why not; a trace becomes
-//! the bounded [`Run`] that the rest of the pipeline works on.
+//! Stage 2: bytes of any input format become [`Report`]s, or a named reason why not: of runs that ended,
+//! which are [`Trace`]s, and of runs that began. A trace becomes the bounded [`Run`] that the rest of the
+//! pipeline works on.
 //!
 //! Pure: no I/O, no clock; the time of arrival comes in with the record. Input is hostile: nothing
 //! here may panic, recurse without a bound or keep more than the bounds in [`limits`].
@@ -13,6 +14,7 @@ mod found;
 mod native;
 mod reasoning;
 mod reject;
+mod report;
 mod run;
 mod signature;
 mod stratus_record;
@@ -24,5 +26,6 @@ pub mod limits;
 
 pub use detect::{Decoded, Format, Options, decode};
 pub use reject::{Reason, Reject};
+pub use report::{Announcement, Report};
 pub use run::{Reasoning, Run, ToolUse, Transition};
 pub use trace::{LlmCall, Outcome, Step, Thought, Tokens, ToolCall, Trace};

@@ -1,14 +1,21 @@
-//! Our own format: one JSON object a run, as `configs/trace.schema.json` describes it.
+//! Our own format: one JSON object for a run that ended or one that began, as
+//! `configs/trace.schema.json` describes it. Checks are the draft's affair.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::draft::Draft;
-use super::{Options, Outcome, Reason, Reject, Step, Tokens, Trace, text};
+use super::draft::{Draft, Head};
+use super::{Announcement, Options, Outcome, Reason, Reject, Report, Step, Tokens, Trace, text};
 use crate::base::{EventTime, VersionNumber};
+
+/// How much of an unknown event a refusal quotes.
+const MAX_SHOWN_BYTES: usize = 60;
 
 /// The record as written. Unknown fields are ignored: a later Whetstone may write more.
 #[derive(Deserialize)]
-struct Raw {
+struct Raw<'a> {
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
     agent: Option<String>,
     #[serde(default)]
     trace_id: String,
@@ -38,27 +45,80 @@ enum Time {
     Text(String),
 }
 
-pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
-    let raw: Raw = super::detect::typed(record)?;
-    let start = time("start", raw.start, raw.start_ms)?;
-    let end = time("end", raw.end, raw.end_ms)?;
-    let draft = Draft {
-        agent: raw.agent,
-        trace_id: raw.trace_id,
-        session: raw.session,
-        // Versions count from 1: producers that have none say 0.
-        version: raw.version.filter(|version| version.0 > 0),
-        start,
-        end,
-        outcome: raw.outcome.unwrap_or(Outcome::Unknown),
-        task: raw.task,
-        result: raw.result,
-        steps: raw.steps,
-        retries: raw.retries,
-        tokens: raw.tokens,
-        rounds: raw.rounds,
-    };
-    draft.check(options)
+pub(super) fn decode(record: &str, options: &Options) -> Result<Report, Reject> {
+    let raw: Raw<'_> = super::detect::typed(record)?;
+    match event(raw.event)? {
+        Event::Started => raw.started(options).map(Report::Started),
+        Event::Ended => raw.ended(options).map(Report::Run),
+    }
+}
+
+enum Event {
+    Started,
+    Ended,
+}
+
+/// Any value can stand there, so it is read by itself: else a wrong type would have another reason.
+fn event(raw: Option<&RawValue>) -> Result<Event, Reject> {
+    let Some(raw) = raw.map(RawValue::get) else { return Ok(Event::Ended) };
+    match serde_json::from_str::<String>(raw).as_deref() {
+        Ok("started") => Ok(Event::Started),
+        Ok("ended") => Ok(Event::Ended),
+        _ => {
+            let shown = text::cut(raw, MAX_SHOWN_BYTES);
+            let detail = format!(
+                "event is {shown}: say \"started\" for a run that begins, and \"ended\" or nothing for one \
+                 that has ended"
+            );
+            Err(Reject::new(Reason::UnknownEvent, detail))
+        }
+    }
+}
+
+impl Raw<'_> {
+    /// A record that says both is a mistake at the source; to believe its event alone would lose the run.
+    fn started(self, options: &Options) -> Result<Announcement, Reject> {
+        if self.end.is_some() || self.end_ms.is_some() || self.outcome.is_some() {
+            let detail =
+                "a run that has only started has no end and no outcome: leave them out, or event";
+            return Err(Reject::new(Reason::InvalidField, detail));
+        }
+        let start = time("start", self.start, self.start_ms)?;
+        let head = Head {
+            agent: self.agent,
+            trace_id: self.trace_id,
+            session: self.session,
+            version: known(self.version),
+            start,
+        };
+        head.check(options)
+    }
+
+    fn ended(self, options: &Options) -> Result<Trace, Reject> {
+        let start = time("start", self.start, self.start_ms)?;
+        let end = time("end", self.end, self.end_ms)?;
+        let draft = Draft {
+            agent: self.agent,
+            trace_id: self.trace_id,
+            session: self.session,
+            version: known(self.version),
+            start,
+            end,
+            outcome: self.outcome.unwrap_or(Outcome::Unknown),
+            task: self.task,
+            result: self.result,
+            steps: self.steps,
+            retries: self.retries,
+            tokens: self.tokens,
+            rounds: self.rounds,
+        };
+        draft.check(options)
+    }
+}
+
+/// Versions count from 1: producers that have none say 0.
+fn known(version: Option<VersionNumber>) -> Option<VersionNumber> {
+    version.filter(|version| version.0 > 0)
 }
 
 fn time(name: &str, time: Option<Time>, millis: Option<i64>) -> Result<EventTime, Reject> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a record could not become a trace. The snake-case name is a metric label and is stable.
+/// Why a record could not be read. The snake-case name is a metric label and is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -14,6 +14,8 @@ pub enum Reason {
     InvalidUtf8,
     /// JSON, but of no known format.
     UnknownFormat,
+    /// The record's `event` is none that is known.
+    UnknownEvent,
     /// A field is missing, or has a wrong type or an impossible value.
     InvalidField,
     /// No agent is named, and none was given.
@@ -45,6 +47,7 @@ impl Reason {
             Self::MalformedJson => "malformed_json",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::UnknownFormat => "unknown_format",
+            Self::UnknownEvent => "unknown_event",
             Self::InvalidField => "invalid_field",
             Self::MissingAgent => "missing_agent",
             Self::InvalidAgent => "invalid_agent",

@@ -119,7 +119,8 @@ impl Run {
     }
 
     /// Whether it broke, whatever its outcome: the harness or the infrastructure did, or it called tools
-    /// and not one call succeeded.
+    /// and not one call succeeded. Of calls beyond the tools that are named nobody knows how they went; a
+    /// run with such calls is broken only if it was aborted.
     pub fn is_broken(&self) -> bool {
         let failed = |tool: &ToolUse| tool.calls == tool.errors;
         let called: u64 = self.tools.iter().map(|tool| u64::from(tool.calls)).sum();
@@ -130,5 +131,54 @@ impl Run {
     /// The run's length in seconds.
     pub fn latency(&self) -> f64 {
         self.end.secs_since(self.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::limits::MAX_TOOLS;
+    use super::super::{Options, decode};
+    use super::*;
+
+    fn run(outcome: &str, steps: &[Value]) -> Run {
+        let record = json!({"agent": "a", "trace_id": "t", "start": 1_770_000_000,
+            "end": 1_770_000_001, "outcome": outcome, "steps": steps});
+        let options = Options::arrived(EventTime::from_millis(1_780_000_000_000));
+        let report = decode(record.to_string().as_bytes(), &options).remove(0).result.unwrap();
+        Run::digest(&report.into_run().unwrap())
+    }
+
+    fn call(name: impl std::fmt::Display, ok: bool) -> Value {
+        json!({"type": "tool", "name": name.to_string(), "ok": ok})
+    }
+
+    #[test]
+    fn a_run_is_broken_if_it_was_aborted_or_no_call_of_any_tool_succeeded() {
+        let check = |outcome: &str, steps: &[Value], expected: bool| {
+            assert_eq!(run(outcome, steps).is_broken(), expected, "{outcome} {steps:?}");
+        };
+        let thought = json!({"type": "thought", "text": "hm"});
+        check("aborted", &[], true);
+        check("aborted", &[call("look", true)], true);
+        for outcome in ["success", "failure", "unknown"] {
+            check(outcome, &[], false);
+            check(outcome, std::slice::from_ref(&thought), false);
+            check(outcome, &[call("look", true)], false);
+            check(outcome, &[call("look", false)], true);
+            check(outcome, &[call("look", false), call("look", false), call("act", false)], true);
+            check(outcome, &[call("look", false), call("look", true)], false);
+            check(outcome, &[call("look", false), call("act", true)], false);
+        }
+    }
+
+    #[test]
+    fn calls_beyond_the_tools_that_are_named_may_have_succeeded() {
+        let failed = |tools: usize| (0..tools).map(|n| call(n, false)).collect::<Vec<_>>();
+        assert!(run("failure", &failed(MAX_TOOLS)).is_broken());
+        let more = run("failure", &failed(MAX_TOOLS + 1));
+        assert_eq!((more.tools.len(), more.attempts), (MAX_TOOLS, 33));
+        assert!(!more.is_broken());
     }
 }

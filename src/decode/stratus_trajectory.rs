@@ -17,7 +17,8 @@ use super::detect::{numbered, typed};
 use super::draft::Draft;
 use super::found::Found;
 use super::{
-    Decoded, LlmCall, Options, Outcome, Reason, Reject, Step, Thought, Tokens, ToolCall, text,
+    Decoded, LlmCall, Options, Outcome, Reason, Reject, Report, Step, Thought, Tokens, ToolCall,
+    text,
 };
 use crate::base::{EventTime, VersionNumber};
 
@@ -156,7 +157,8 @@ impl File {
             let result = match &self.about {
                 Some(about @ About { at: Some(at), .. }) => {
                     about.version_of(&agent).and_then(|version| {
-                        Draft { version, ..draft(agent, stage, about, *at) }.check(options)
+                        let draft = Draft { version, ..draft(agent, stage, about, *at) };
+                        draft.check(options).map(Report::Run)
                     })
                 }
                 _ => {

@@ -1,6 +1,6 @@
 //! One agent run as the outside world tells it: the model every input format decodes to.
 //!
-//! Its serde form is Whetstone's native JSON record, published as `configs/trace.schema.json`.
+//! Its serde form is Whetstone's native JSON record of a run, published as `configs/trace.schema.json`.
 
 use serde::{Deserialize, Serialize};
 

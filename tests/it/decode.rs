@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{
-    Decoded, LlmCall, Options, Outcome, Reason, Run, Step, Thought, Tokens, ToolCall, Trace,
-    decode, limits,
+    Decoded, LlmCall, Options, Outcome, Reason, Report, Run, Step, Thought, Tokens, ToolCall,
+    Trace, decode, limits,
 };
 
 pub(crate) fn options() -> Options {
@@ -16,9 +16,17 @@ pub(crate) fn decode_text(text: &str) -> Vec<Decoded> {
 }
 
 pub(crate) fn one(text: &str) -> Trace {
+    report(text).into_run().unwrap()
+}
+
+pub(crate) fn report(text: &str) -> Report {
     let mut decoded = decode_text(text);
     assert_eq!(decoded.len(), 1, "{decoded:?}");
     decoded.remove(0).result.unwrap()
+}
+
+fn first(decoded: Vec<Decoded>) -> Trace {
+    decoded.into_iter().next().unwrap().result.unwrap().into_run().unwrap()
 }
 
 pub(crate) fn native() -> Value {
@@ -149,7 +157,8 @@ fn a_stratus_record_is_read_without_the_originals_mistakes() {
 fn a_stratus_record_may_name_the_version_it_ran() {
     let read = |version: Value| {
         let extra = json!({"prompt_version": version});
-        decode_text(&stratus("MITIGATION", &json!(true), &json!("done"), &extra)).remove(0).result
+        let text = stratus("MITIGATION", &json!(true), &json!("done"), &extra);
+        decode_text(&text).remove(0).result.map(|report| report.into_run().unwrap())
     };
     assert_eq!(read(json!(7)).unwrap().version, Some(VersionNumber(7)));
     assert_eq!(read(Value::Null).unwrap().version, None);
@@ -222,7 +231,7 @@ fn chat_runs_are_read_from_both_benchmarks() {
         {"role": "tool", "tool_call_id": "c1", "name": "book", "content": "Error: full"}]}]);
     let named = Options { agent: Some("seats".parse().unwrap()), ..options() };
     let decoded = decode(tau.to_string().as_bytes(), &named);
-    let trace = decoded[0].result.clone().unwrap();
+    let trace = first(decoded);
     assert_eq!((trace.agent.as_str(), trace.outcome), ("seats", Outcome::Success));
     assert_eq!(trace.task.as_deref(), Some("book a seat"));
     assert_eq!(
@@ -248,7 +257,7 @@ fn chat_runs_are_read_from_both_benchmarks() {
         [("find", false)]
     );
     let simulation = tau2["simulations"][0].to_string();
-    assert_eq!(decode(simulation.as_bytes(), &named)[0].result.clone().unwrap().trace_id, "u-1");
+    assert_eq!(first(decode(simulation.as_bytes(), &named)).trace_id, "u-1");
 }
 
 fn simulation(reward: &Value, ending: &str) -> Value {
@@ -272,7 +281,7 @@ fn a_simulation_fails_by_its_reward_and_aborts_by_what_broke() {
     let named = Options { agent: Some("shop".parse().unwrap()), ..options() };
     let check = |reward: Value, ending: &str, expected| {
         let text = simulation(&reward, ending).to_string();
-        let trace = decode(text.as_bytes(), &named)[0].result.clone().unwrap();
+        let trace = first(decode(text.as_bytes(), &named));
         assert_eq!(trace.outcome, expected, "{text}");
     };
     let reward = |reward: f64| json!({"reward": reward});
@@ -347,14 +356,14 @@ fn the_schema_says_what_the_decoder_takes() {
     let minimal =
         json!({"agent": "a", "trace_id": "t", "start": 1_770_000_000, "end": 1_770_000_001});
     one(&minimal.to_string());
-    let times =
-        schema["allOf"].as_array().unwrap().iter().map(|any| &any["anyOf"][1]["required"][0]);
-    for required in schema["required"].as_array().unwrap().iter().chain(times) {
+    let times = [&schema, &schema["else"]].map(|part| part["anyOf"][1]["required"][0].clone());
+    for required in schema["required"].as_array().unwrap().iter().chain(&times) {
         let mut record = minimal.clone();
         assert!(record.as_object_mut().unwrap().remove(required.as_str().unwrap()).is_some());
         assert!(decode_text(&record.to_string())[0].result.is_err(), "{required}");
     }
-    for example in schema["examples"].as_array().unwrap() {
-        one(&example.to_string());
-    }
+    let examples = schema["examples"].as_array().unwrap().iter();
+    let runs: Vec<_> =
+        examples.map(|example| report(&example.to_string()).into_run().is_some()).collect();
+    assert_eq!(runs, [true, false], "a run, and a start");
 }

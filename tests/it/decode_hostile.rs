@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use serde_json::json;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{
-    Format, LlmCall, Options, Outcome, Reason, Run, Step, Thought, Tokens, ToolCall, Trace, decode,
-    limits,
+    Announcement, Format, LlmCall, Options, Outcome, Reason, Report, Run, Step, Thought, Tokens,
+    ToolCall, Trace, decode, limits,
 };
 
-use super::decode::{chats, decode_text, native, one, options, stratus, with};
+use super::decode::{chats, decode_text, native, one, options, report, stratus, with};
 use super::decode_trajectory::trajectory;
+use super::started::start;
 
 const FORMATS: [Format; 5] = [
     Format::Native,
@@ -197,6 +198,7 @@ fn good_records() -> Vec<String> {
         native().to_string(),
         stratus("DIAGNOSIS", &json!(false), &json!("x"), &json!({})),
         trajectory(),
+        start().to_string(),
     ];
     records.extend(chats());
     records
@@ -211,6 +213,50 @@ proptest! {
         prop_assert_eq!(once.steps.len(), trace.steps.len());
         // Cutting is done once: what was read and is written again is read the same.
         prop_assert_eq!(one(&serde_json::to_string(&once).unwrap()), once);
+    }
+
+    #[test]
+    fn what_we_announce_we_read(trace in any_trace()) {
+        let Trace { agent, trace_id, session, version, start, .. } = trace;
+        let start = Announcement { agent, trace_id, session, version, start };
+        let once = report(&serde_json::to_string(&start).unwrap());
+        let Report::Started(read) = &once else { panic!("{once:?}") };
+        prop_assert_eq!((&read.agent, &read.trace_id, read.version, read.start), (&start.agent, &start.trace_id, start.version, start.start));
+        prop_assert_eq!(read.session.is_some(), start.session.is_some());
+        prop_assert_eq!(report(&serde_json::to_string(&once).unwrap()), once);
+    }
+
+    #[test]
+    fn a_run_and_its_start_are_the_same_unit(session in "(?s).{0,200}", trace_id in "[!-~]{1,40}") {
+        let mut run = native();
+        (run["session"], run["trace_id"]) = (json!(session), json!(trace_id));
+        let mut start = start();
+        (start["session"], start["trace_id"]) = (json!(session), json!(trace_id));
+        let run = Run::digest(&one(&run.to_string()));
+        let Report::Started(start) = report(&start.to_string()) else { panic!("no start") };
+        prop_assert_eq!((run.session, run.trace_id), (start.session, start.trace_id));
+    }
+
+    #[test]
+    fn any_event_is_a_run_a_start_or_refused_by_name(
+        event in prop_oneof![
+            any::<f64>().prop_map(|number| json!(number)),
+            any::<bool>().prop_map(|answer| json!(answer)),
+            "(?s).{0,99}".prop_map(|text| json!(text)),
+            "[sS]tart(ed)?|[eE]nd(ed)?".prop_map(|text| json!(text)),
+            prop::collection::vec("(?s).{0,9}", 0..9).prop_map(|texts| json!({"started": texts})),
+        ],
+        ended: bool,
+    ) {
+        let mut record = if ended { native() } else { start() };
+        record["event"] = event.clone();
+        let read = decode_text(&record.to_string()).remove(0).result;
+        match event.as_str() {
+            _ if event.is_null() => prop_assert_eq!(read.is_ok(), ended),
+            Some("started") => prop_assert_eq!(read.is_ok(), !ended),
+            Some("ended") => prop_assert_eq!(read.is_ok(), ended),
+            _ => prop_assert_eq!(read.unwrap_err().reason, Reason::UnknownEvent),
+        }
     }
 
     #[test]
@@ -238,7 +284,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_good_record_makes_any_format_panic(
-        which in 0..5usize, at in 0..2000usize, byte: u8, cut in 0..2000usize,
+        which in 0..6usize, at in 0..2000usize, byte: u8, cut in 0..2000usize,
     ) {
         let mut bytes = good_records().remove(which).into_bytes();
         let length = bytes.len();
@@ -249,7 +295,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_of_a_wrong_type_makes_any_format_panic(which in 0..5usize, nth in 0..40usize, wrong in 0..6usize) {
+    fn no_value_of_a_wrong_type_makes_any_format_panic(which in 0..6usize, nth in 0..40usize, wrong in 0..6usize) {
         let wrong = ["null", "-1", "1e308", "[]", "{}", "\"\\u0000\""][wrong];
         let record = good_records().remove(which);
         let ends: Vec<_> = record.match_indices("\":").map(|(at, _)| at + 2).collect();

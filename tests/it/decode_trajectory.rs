@@ -45,7 +45,10 @@ pub(crate) fn trajectory() -> String {
 }
 
 fn runs(text: &str) -> Vec<Trace> {
-    decode_text(text).into_iter().map(|decoded| decoded.result.unwrap()).collect()
+    decode_text(text)
+        .into_iter()
+        .map(|decoded| decoded.result.unwrap().into_run().unwrap())
+        .collect()
 }
 
 #[test]
@@ -72,8 +75,10 @@ fn a_trajectory_file_may_name_the_version_of_each_agent() {
         first["prompt_versions"] = versions.clone();
         let text = trajectory().replacen(&metadata("p1").to_string(), &first.to_string(), 1);
         let runs = decode_text(&text).into_iter();
-        runs.map(|run| run.result.map(|trace| trace.version.map(|version| version.0)))
-            .collect::<Vec<_>>()
+        runs.map(|run| {
+            run.result.map(|report| report.into_run().unwrap().version.map(|version| version.0))
+        })
+        .collect::<Vec<_>>()
     };
     let known = |versions: Value| -> Vec<Option<u32>> {
         read(&versions).into_iter().map(Result::unwrap).collect()

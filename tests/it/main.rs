@@ -39,6 +39,7 @@ mod runs;
 mod server;
 mod simulate;
 mod slow_model;
+mod started;
 mod subscribe;
 mod tidy;
 mod trial;

@@ -52,6 +52,12 @@ fn the_curl_example_is_taken_and_counted() {
 }
 
 #[test]
+fn the_example_of_a_start_is_read_as_one() {
+    let report = crate::decode::report(block("json", "\"started\"").trim());
+    assert!(matches!(report, whetstone::decode::Report::Started(_)), "{report:?}");
+}
+
+#[test]
 fn the_python_example_reports_a_run() {
     if Command::new("python3").arg("--version").output().is_err() {
         eprintln!("skipped: no python3");

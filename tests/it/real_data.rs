@@ -27,7 +27,7 @@ pub(crate) fn read(file: &str) -> Option<Vec<Trace>> {
         ..Options::arrived(EventTime::from_millis(1_795_000_000_000))
     };
     let decoded = decode(&bytes, &options);
-    Some(decoded.into_iter().map(|decoded| decoded.result.unwrap()).collect())
+    Some(decoded.into_iter().map(|decoded| decoded.result.unwrap().into_run().unwrap()).collect())
 }
 
 fn count(traces: &[Trace], what: impl Fn(&Trace) -> bool) -> BTreeMap<String, usize> {
