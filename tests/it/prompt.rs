@@ -73,7 +73,7 @@ fn a_unit_is_told_its_version_why_and_what_it_holds() {
         let begins = format!("fixer v{number} for {unit}\nbecause   {says}\n\n--- ");
         assert!(told.starts_with(&begins), "{told}");
         assert!(told.contains(&format!("Lesson {number}.")), "{told}");
-        assert!(told.ends_with(&format!("max_step: {}\n", 20 + number)), "{told}");
+        assert!(told.contains(&format!("--- config\nmax_step: {}\n", 20 + number)), "{told}");
     };
     publish(&place, &update((V1, content(V1)), Some(V2), None));
     check("run-1", V1, "active", "it is active, and no other is out");
