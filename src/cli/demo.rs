@@ -229,29 +229,19 @@ impl World {
 
     /// Each run under the version that it is given.
     fn send(&mut self) -> Result<(), Failure> {
-<<<<<<< HEAD
         let Some(prompts) = &self.prompts else { return Ok(()) };
-        let mut traces = Vec::new();
-=======
         let mut reports = Vec::new();
->>>>>>> started
         for _ in 0..self.per_round {
             self.now = self.now.plus_millis(BETWEEN_RUNS);
             for agent in &self.agents {
                 self.sent += 1;
-<<<<<<< HEAD
                 // What came before keeps ids apart when --dir is used again.
                 let id = self.earlier + self.sent;
                 let unit = SimulatedAgent::unit(id);
                 let Some(version) = prompts.version_for(&agent.name, &unit) else { continue };
                 let under = (version.number, &version.content);
-                traces.push(agent.run(id, under, self.now, &mut self.rng));
-=======
-                // The start of this process keeps ids apart when --dir is used again.
-                let id = self.started.as_millis().unsigned_abs() * 100_000 + self.sent;
-                let trace = agent.run(id, (*number, content), self.now, &mut self.rng);
+                let trace = agent.run(id, under, self.now, &mut self.rng);
                 reports.push(Report::Run(trace));
->>>>>>> started
             }
         }
         Orders::new(self.log.as_ref()).send(&reports).map_err(Failure::failed)

@@ -8,6 +8,7 @@ mod failure;
 mod optimize;
 mod orders;
 mod output;
+mod prompt;
 mod replay;
 mod run;
 mod send;
@@ -85,6 +86,8 @@ enum Command {
     Versions(versions::Args),
     /// One version: why it was made and what it holds
     Show(show::Args),
+    /// Which version a run gets, why, and what it says
+    Prompt(prompt::Args),
     /// What changed between two versions
     Diff(diff::Args),
     /// Make a candidate the active version, on trial or not
@@ -190,6 +193,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Status(args) => status::main(&args, &env()?),
         Command::Versions(args) => versions::main(&args, &env()?),
         Command::Show(args) => show::main(&args, &env()?),
+        Command::Prompt(args) => prompt::main(&args, &env()?),
         Command::Diff(args) => diff::main(&args, &env()?),
         Command::Approve(args) => orders::approve(args, &env()?),
         Command::Reject(args) => orders::reject(args, &env()?),

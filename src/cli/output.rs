@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::govern::Content;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -80,6 +81,18 @@ impl Output {
     pub(super) fn record(&self, value: &impl Serialize) -> Result<(), Failure> {
         self.line(serde_json::to_string(value).map_err(Failure::failed)?);
         Ok(())
+    }
+
+    /// Prints what a version holds.
+    pub(super) fn content(&self, content: &Content) {
+        for (key, text) in &content.prompts {
+            let heading = self.paint(Tone::Faint, &format!("--- {}", safe(key)));
+            self.line(format!("\n{heading}\n{}", safe(text)));
+        }
+        self.line(self.paint(Tone::Faint, "--- config"));
+        for (key, value) in &content.config {
+            self.line(format!("{}: {}", safe(key), safe(&value.to_string())));
+        }
     }
 
     /// Prints a remark to standard error, where it does not disturb a pipe.

@@ -2,7 +2,7 @@
 
 use super::Env;
 use super::failure::Failure;
-use super::output::{Tone, safe};
+use super::output::{Tone, percent, safe};
 use crate::app::Orders;
 use crate::base::{AgentName, VersionNumber};
 use crate::govern::{State, VersionRecord};
@@ -26,7 +26,13 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         return env.output.value(record);
     }
     let version = &record.version;
-    let title = format!("{} {} ({})", version.agent, version.number, record.state.name());
+    let stands = match record.state.split() {
+        Some(split) => {
+            format!("{}, {} of the units", record.state.name(), percent(Some(split.share())))
+        }
+        None => record.state.name().to_owned(),
+    };
+    let title = format!("{} {} ({stands})", version.agent, version.number);
     env.output.line(env.output.paint(Tone::Strong, &title));
     env.output.line(format!(
         "made by   {} at {}",
@@ -49,17 +55,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
             safe(&reason.why)
         ));
     }
-    for (key, text) in &version.content.prompts {
-        env.output.line(format!(
-            "\n{}\n{}",
-            env.output.paint(Tone::Faint, &format!("--- {key}")),
-            safe(text)
-        ));
-    }
-    env.output.line(env.output.paint(Tone::Faint, "--- config"));
-    for (key, value) in &version.content.config {
-        env.output.line(format!("{key}: {}", safe(&value.to_string())));
-    }
+    env.output.content(&version.content);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A trial for people: where it stands, what it has seen, what comes next.
 
 use super::output::{number, percent, table};
+use crate::base::VersionNumber;
 use crate::govern::{EvidenceView, MetricView, TrialKind, TrialView};
 
 /// The trial in a few words, for a column.
@@ -16,6 +17,14 @@ pub(super) fn short(trial: &TrialView) -> String {
         TrialKind::Holdback => {
             format!("{} held back, {}", trial.baseline, percent(Some(trial.share)))
         }
+    }
+}
+
+/// The version beside the active one.
+pub(super) fn second(trial: &TrialView) -> VersionNumber {
+    match trial.kind {
+        TrialKind::Trial => trial.candidate,
+        TrialKind::Holdback => trial.baseline,
     }
 }
 

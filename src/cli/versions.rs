@@ -3,6 +3,7 @@
 use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe, table};
+use super::trial;
 use crate::app::agent_views;
 use crate::base::AgentName;
 
@@ -19,7 +20,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let log = env.log_to_read()?;
     let views = agent_views(log.as_ref()).map_err(Failure::failed)?;
     let view = views.into_iter().find(|view| view.agent == args.agent);
-    let versions = view.map(|view| view.versions).unwrap_or_default();
+    let (versions, trial) = view.map(|view| (view.versions, view.trial)).unwrap_or_default();
     if env.output.json {
         return env.output.value(&versions);
     }
@@ -30,9 +31,14 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for version in &versions {
         let changes: String = safe(&version.changes.join("; ")).chars().take(60).collect();
+        let trial = trial.as_ref().filter(|trial| trial::second(trial) == version.version);
+        let state = match trial {
+            Some(trial) => format!("{} {}", version.state, percent(Some(trial.share))),
+            None => version.state.clone(),
+        };
         rows.push(vec![
             version.version.to_string(),
-            version.state.clone(),
+            state,
             version.parent.map_or_else(|| "-".to_owned(), |parent| parent.to_string()),
             safe(&version.author),
             version.runs.known().to_string(),

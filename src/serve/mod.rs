@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ApiError;
-pub use prompt::{Assigned, Because};
+pub use prompt::{Assigned, Because, parse_unit};
 
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;

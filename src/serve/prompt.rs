@@ -11,7 +11,7 @@ use crate::base::{AgentName, VersionNumber};
 use crate::govern::{Content, PromptUpdate};
 
 /// The longest id of a unit, in bytes.
-const LONGEST: usize = 512;
+const LONGEST: usize = 128;
 
 /// What a unit should run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,6 +69,17 @@ impl Assigned {
     }
 }
 
+/// A unit's id as somebody gives it.
+///
+/// # Errors
+/// In words, if no unit can have it.
+pub fn parse_unit(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > LONGEST {
+        return Err(format!("unit must have 1 to {LONGEST} bytes, not {}", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
 #[derive(Deserialize)]
 pub(super) struct Asked {
     unit: Option<String>,
@@ -81,11 +92,7 @@ pub(super) async fn prompt(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Query(asked) = asked.map_err(|problem| ApiError::BadUnit(problem.to_string()))?;
-    let unit = asked.unit.unwrap_or_default();
-    if unit.is_empty() || unit.len() > LONGEST {
-        let what = format!("unit must have 1 to {LONGEST} bytes, not {}", unit.len());
-        return Err(ApiError::BadUnit(what));
-    }
+    let unit = parse_unit(&asked.unit.unwrap_or_default()).map_err(ApiError::BadUnit)?;
     let agent: AgentName = name.parse().map_err(|_| ApiError::NoPrompt(name))?;
     let prompts = server.prompts.clone();
     let found = tokio::task::spawn_blocking(move || prompts(&agent, &unit)).await;

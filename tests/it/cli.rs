@@ -58,7 +58,7 @@ fn exit_codes_tell_wrong_use_from_failure() {
     check(&["status", "--set", "min_trace=3"], 2, "did you mean min_traces");
     check(&["optimize", "--traces", "/nowhere.jsonl"], 2, "cannot read /nowhere.jsonl");
     check(&["optimize", "--traces", "x", "--format", "xml"], 2, "stratus-record");
-    check(&["check"], 0, "4 agents: sim-oracle, sim-repair, sim-research, sim-triage");
+    check(&["check"], 0, "5 agents: sim-oracle, sim-repair, sim-research, sim-scout, sim-triage");
     check(&["status", "nobody"], 1, "no agent nobody");
     check(&["show", "nobody"], 1, "whetstone versions nobody");
     let bad = place.dir.path().join("bad.yaml");

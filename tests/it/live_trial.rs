@@ -90,6 +90,22 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// Where `whetstone versions` says that each version stands.
+fn standing(place: &Place) -> Vec<String> {
+    let output = place.command(&["versions", "sim-triage"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let end = text.find("FROM").unwrap();
+    let rows = text.lines().skip(1).map(|row| row.get(..end).unwrap());
+    rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// What `whetstone prompt` tells a unit.
+fn printed(place: &Place, unit: &str) -> Value {
+    let arguments = ["prompt", "sim-triage", "--unit", unit, "--json"];
+    let output = place.command(&arguments).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 fn decisions(log: &dyn Log) -> Vec<Decision> {
     let records = read(log, Topic::Decisions);
     records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
@@ -123,6 +139,8 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             let status = String::from_utf8(status.stdout).unwrap();
             assert!(status.contains("v2 on trial against v1"), "{status}");
             assert!(status.contains("next: "), "{status}");
+            assert_eq!(standing(place), ["v1 active", "v2 trial 50.0 %"]);
+            assert_eq!(printed(place, "unit-1"), caller.ask("unit-1").await);
 
             // In the midst of it the server dies.
             caller.runs(20).await;
@@ -130,6 +148,7 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             let _server = place.start().await;
             let view = caller.until(|view| view["active"] == 2).await;
             assert_eq!(view["versions"][0]["state"], "holdback", "{view:#}");
+            assert_eq!(standing(place)[..2], ["v1 holdback 20.0 %", "v2 active"]);
             let kept = (0..200).map(|unit| format!("unit-{unit}"));
             let mut kept = kept.filter(|unit| bucket("holdback-v1-v2", &agent, unit) < 2000);
             let told = caller.ask(&kept.next_back().unwrap()).await;
@@ -168,12 +187,12 @@ fn who_asks_wrongly_is_told_how() {
             let answer = Client::new().get(place.url(path)).send().await.unwrap();
             (answer.status().as_u16(), answer.text().await.unwrap())
         };
-        let long = format!("/api/agents/sim-triage/prompt?unit={}", "x".repeat(513));
+        let long = format!("/api/agents/sim-triage/prompt?unit={}", "x".repeat(129));
         for (path, status, part) in [
             ("/api/agents/sim-triage/prompt", 400, "ask with ?unit=ID"),
-            ("/api/agents/sim-triage/prompt?unit=", 400, "1 to 512 bytes"),
+            ("/api/agents/sim-triage/prompt?unit=", 400, "1 to 128 bytes"),
             ("/api/agents/sim-triage/prompt?unit=a&unit=b", 400, "duplicate field"),
-            (&long, 400, "not 513"),
+            (&long, 400, "not 129"),
             ("/api/agents/nobody/prompt?unit=a", 404, "config repo"),
             ("/api/agents/..%2Fetc/prompt?unit=a", 404, "config repo"),
         ] {

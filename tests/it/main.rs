@@ -28,6 +28,7 @@ mod optimize;
 mod patterns;
 mod patterns_offer;
 mod pieces;
+mod prompt;
 mod publish;
 mod publish_trial;
 mod python;

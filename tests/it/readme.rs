@@ -1,16 +1,19 @@
 //! What README shows, run as it stands there.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use whetstone::base::AgentName;
-use whetstone::consume::{Log as _, NewRecord, Topic};
-use whetstone::govern::{Content, Split, State};
+use whetstone::base::{AgentName, SystemClock};
+use whetstone::consume::{EmbeddedLog, Log as _, NewRecord, Topic};
+use whetstone::govern::{Content, PromptUpdate, Split, State, bucket};
 use whetstone::publish::{ConfigRepo, RepoOptions};
 
 use crate::broker::OnKafka;
 use crate::lines::Lines;
+use crate::log_conformance::read;
+use crate::prompt::update;
 use crate::publish::record;
 use crate::publish_trial::trial;
 use crate::python::python;
@@ -68,14 +71,42 @@ fn the_python_example_reports_a_run() {
         let _server = place.start().await;
         place.until("/api/agents/sim-triage", |view| view["active"] == 1).await;
         let code = block("python", "def report").replace("http://127.0.0.1:8087", &place.url(""));
-        let call = "report('sim-triage', 'run-1', time.time() - 3, 'success',\n       \
-                    [dict(type='tool', name='get_logs', ok=True, duration=0.4)], 1)\n";
-        let program = format!("{code}\n{call}");
-        let output = Command::new("python3").args(["-c", &program]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let work = "def work(prompts, config):\n    \
+                    print(json.dumps(dict(prompts=prompts, config=config)))\n    \
+                    return 'success', [dict(type='tool', name='get_logs', ok=True, duration=0.4)]\n";
+        let ran = |trace_id: &str| {
+            let program = format!("{code}\n{work}\nrun('sim-triage', '{trace_id}', work)\n");
+            let output = Command::new("python3").args(["-c", &program]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice::<Content>(&output.stdout).unwrap()
+        };
+        let data = place.dir.path().join("data");
+        let log = EmbeddedLog::open(&data, std::sync::Arc::new(SystemClock)).unwrap();
+        let reported = || {
+            let trace = read(&log, Topic::AgentTraces).pop().unwrap();
+            let trace: Value = serde_json::from_slice(&trace.value).unwrap();
+            (trace["trace_id"].as_str().unwrap().to_owned(), trace["version"].clone())
+        };
+
+        let first = ran("run-1");
+        assert!(first.prompts["system"].contains("when you are done"), "{first:?}");
+        assert_eq!(reported(), ("run-1".to_owned(), json!(1)));
         let path = "/api/agents/sim-triage";
         let view = place.until(path, |view| view["runs"]["windowed"] == 1).await;
         assert_eq!(view["recent"]["tools"][0][0], "get_logs");
+
+        let (unit, agent) = ("a run/ü&unit=b", "sim-triage".parse().unwrap());
+        let [one, two] = contents();
+        for (taken, content, version) in [(0, one, 1), (1, two, 2)] {
+            let share_bp = bucket("trial-v2", &agent, unit) + taken;
+            let mut update = out(Split { salt: "trial-v2".to_owned(), share_bp });
+            update.agent = agent.clone();
+            let value = serde_json::to_vec(&update).unwrap();
+            let record = NewRecord::new(Topic::PromptUpdates, agent.as_str(), value);
+            log.append(vec![record]).unwrap();
+            assert_eq!(ran(unit), content);
+            assert_eq!(reported(), (unit.to_owned(), json!(version)));
+        }
     });
 }
 
@@ -89,6 +120,12 @@ fn contents() -> [Content; 2] {
     two.prompts.insert("user".to_owned(), "1e5".to_owned());
     two.config.insert("max_step".to_owned(), json!(1e-5));
     [one, two]
+}
+
+/// An update of an agent whose first version is active, and whose second is on trial.
+fn out(split: Split) -> PromptUpdate {
+    let [one, two] = contents();
+    update((1, one), Some(2), Some((2, two, split)))
 }
 
 /// A config repo of one agent, whose versions have come to `states` one after the other.
@@ -131,7 +168,7 @@ fn python_agents_that_read_files_get_what_the_repo_says() {
     let questions: Value = cases.iter().map(|(question, _)| question.clone()).collect();
     let program = format!(
         "{}\nimport json, sys\nprint(json.dumps([load(*q) for q in json.loads(sys.argv[1])]))\n",
-        block("python", "import hashlib")
+        block("python", "def load")
     );
     let output = Command::new(python).args(["-c", &program, &questions.to_string()]).output();
     let output = output.unwrap();
@@ -141,6 +178,50 @@ fn python_agents_that_read_files_get_what_the_repo_says() {
     for (answer, (question, expected)) in answers.iter().zip(&cases) {
         assert_eq!(answer, expected, "{question}");
     }
+}
+
+#[test]
+fn python_agents_that_subscribe_get_what_the_update_says() {
+    let Some(python) = python("README's choice of a version in Python") else { return };
+    let mut questions = Vec::new();
+    let mut expected = Vec::new();
+    let mut ask = |update: &PromptUpdate, unit: &str| {
+        questions.push(json!([update, unit]));
+        expected.push(serde_json::to_value(update.version_for(unit)).unwrap());
+        expected.last().unwrap()["number"].clone()
+    };
+    let vectors = include_str!("../../configs/assignment-vectors.json");
+    let vectors: Vec<Value> = serde_json::from_str(vectors).unwrap();
+    for vector in &vectors {
+        let bucket = u16::try_from(vector["bucket"].as_u64().unwrap()).unwrap();
+        // The share that just leaves the unit out, and one above.
+        for (share_bp, number) in [(bucket, 1), (bucket + 1, 2)] {
+            let salt = vector["salt"].as_str().unwrap().to_owned();
+            let mut update = out(Split { salt, share_bp });
+            update.agent = vector["agent"].as_str().unwrap().parse().unwrap();
+            assert_eq!(ask(&update, vector["unit"].as_str().unwrap()), number, "{vector}");
+        }
+    }
+    let [one, _] = contents();
+    assert_eq!(ask(&update((1, one), Some(2), None), "run-1"), 1);
+
+    // All but the loop at the end, which wants a broker.
+    let (functions, _) =
+        block("python", "confluent_kafka").split_once("\nfor agent, update in").unwrap();
+    let program = format!(
+        "{functions}\nimport sys\n\
+         print(json.dumps([version_for(*q) for q in json.load(sys.stdin)]))\n"
+    );
+    let mut child = Command::new(python);
+    child.args(["-c", &program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    // Whole before it answers.
+    let input = serde_json::to_vec(&questions).unwrap();
+    child.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{functions}");
+    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers, expected);
 }
 
 #[test]
@@ -172,7 +253,10 @@ fn the_python_subscriber_prints_what_is_current_and_then_what_comes() {
         let mut current = [next(), next(), next(), next()];
         current.sort();
         let words = current.each_ref().map(|(words, _)| words.as_str());
-        assert_eq!(words, ["sim-oracle v1", "sim-repair v1", "sim-research v1", "sim-triage v2"]);
+        assert_eq!(
+            words,
+            ["sim-oracle v1", "sim-repair v1", "sim-research v1", "sim-scout v1", "sim-triage v2"]
+        );
         assert!(current[3].1.contains("submit at once when you are done"), "{current:?}");
 
         edit(&place, "tomorrow", 3).await;

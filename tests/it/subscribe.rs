@@ -150,9 +150,9 @@ pub(crate) async fn edit(place: &Place, text: &str, version: u32) {
 
 /// Waits until all agents of the repo have their first version.
 pub(crate) async fn adopted(place: &Place) {
-    let all = |agents: &Value| agents.as_array().is_some_and(|agents| agents.len() == 4);
+    let all = |agents: &Value| agents.as_array().is_some_and(|agents| agents.len() == 5);
     place.until("/api/agents", all).await;
-    for agent in ["sim-oracle", "sim-repair", "sim-research", "sim-triage"] {
+    for agent in ["sim-oracle", "sim-repair", "sim-research", "sim-scout", "sim-triage"] {
         place.until(&format!("/api/agents/{agent}"), |view| view["active"] == 1).await;
     }
 }
@@ -174,13 +174,18 @@ fn watch_prints_what_is_current_and_then_what_comes() {
             let running = updates.iter().map(|update| {
                 (update["agent"].as_str().unwrap(), update["active"]["number"].as_u64().unwrap())
             });
-            let expected =
-                [("sim-oracle", 1), ("sim-repair", 1), ("sim-research", 1), ("sim-triage", 2)];
+            let expected = [
+                ("sim-oracle", 1),
+                ("sim-repair", 1),
+                ("sim-research", 1),
+                ("sim-scout", 1),
+                ("sim-triage", 2),
+            ];
             assert_eq!(running.collect::<Vec<_>>(), expected);
 
             let watch = Lines::of(place.command(&["watch", "sim-triage", "--json"]));
             let next = || serde_json::from_str::<Value>(&watch.next()).unwrap();
-            assert_eq!(next(), updates[3]);
+            assert_eq!(next(), updates[4]);
             edit(place, "tomorrow", 3).await;
             let edited = next();
             assert_eq!(edited["active"]["number"], 3);
