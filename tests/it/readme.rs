@@ -250,14 +250,14 @@ fn the_python_subscriber_prints_what_is_current_and_then_what_comes() {
             let prompts: Value = serde_json::from_str(&format!("{{{prompts}")).unwrap();
             (words.trim().to_owned(), prompts["system"].as_str().unwrap().to_owned())
         };
-        let mut current = [next(), next(), next(), next()];
+        let mut current = [next(), next(), next(), next(), next()];
         current.sort();
         let words = current.each_ref().map(|(words, _)| words.as_str());
         assert_eq!(
             words,
             ["sim-oracle v1", "sim-repair v1", "sim-research v1", "sim-scout v1", "sim-triage v2"]
         );
-        assert!(current[3].1.contains("submit at once when you are done"), "{current:?}");
+        assert!(current[4].1.contains("submit at once when you are done"), "{current:?}");
 
         edit(&place, "tomorrow", 3).await;
         let (words, system) = next();
