@@ -119,6 +119,8 @@ fn proposal(request: &Request, edits: Vec<Edit>) -> Proposal {
         config: Part { author: Author::Patterns, answer: none, refused: Vec::new() },
         llm: LlmReport::default(),
         findings: Vec::new(),
+        gate: None,
+        gate_problem: None,
     }
 }
 
