@@ -59,6 +59,14 @@ fn exit_codes_tell_wrong_use_from_failure() {
     check(&["optimize", "--traces", "/nowhere.jsonl"], 2, "cannot read /nowhere.jsonl");
     check(&["optimize", "--traces", "x", "--format", "xml"], 2, "stratus-record");
     check(&["check"], 0, "4 agents: sim-oracle, sim-repair, sim-research, sim-triage");
+    check(&["check", "--set", "gate.command=cat -"], 0, "tried by the command \"cat\"");
+    check(&["check", "--set", "gate.command=/nowhere/x"], 2, "\"/nowhere/x\" is no program");
+    check(
+        &["check", "--set", "gate.url=http://localhost:1/?k=v"],
+        0,
+        "tried by http://localhost:1/\n",
+    );
+    check(&["check", "--set", "gate.url=localhost"], 2, "gate.url takes a URL");
     check(&["status", "nobody"], 1, "no agent nobody");
     check(&["show", "nobody"], 1, "whetstone versions nobody");
     let bad = place.dir.path().join("bad.yaml");
