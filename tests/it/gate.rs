@@ -300,6 +300,16 @@ async fn a_service_gets_the_token_and_no_redirect_carries_it_on() {
     assert_eq!(server.received_requests().await.unwrap().len(), 2, "it does not pass by itself");
 }
 
+#[tokio::test]
+async fn plain_numbers_stay_and_what_looks_like_a_key_goes() {
+    let script = r#"echo '{"passed": true, "detail": "4 of 40, key AKIAABCDEFGHIJKLMNOP"}'"#;
+    let arguments = ["-c", script].map(str::to_owned).to_vec();
+    let workers = ("WORKERS".to_owned(), SecretString::from("4"));
+    let hook = Program::new("/bin/sh".to_owned(), arguments, BTreeMap::from([workers]));
+    let report = judged(hook, patience()).await.gate.unwrap();
+    assert_eq!(report.detail, "4 of 40, key [redacted]");
+}
+
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::model::pause;
+use super::redact::redact;
 use crate::base::Digest;
 use crate::govern::{Answer, Content, GateReport, Part, Proposal, Request, apply_edits, check};
 pub use command::Program;
@@ -22,6 +23,10 @@ pub use http::Service;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// The shortest value that is taken for a secret, in characters. A named variable may well hold a plain
+/// number, which would be found in every count.
+const MIN_SECRET: usize = 6;
 
 /// The answer to come.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Unasked>> + Send + 'a>>;
@@ -179,14 +184,12 @@ impl Gate {
     }
 }
 
-/// `text` without `secrets`.
+/// `text` without `secrets`, and without what looks like one.
 fn hide(text: &str, secrets: &[&SecretString]) -> String {
-    secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()).fold(
-        text.to_owned(),
-        |text, secret| {
-            if text.contains(secret) { text.replace(secret, "[hidden]") } else { text }
-        },
-    )
+    let known = secrets.iter().map(|secret| secret.expose_secret());
+    let known = known.filter(|secret| secret.chars().count() >= MIN_SECRET);
+    let text = known.fold(text.to_owned(), |text, secret| text.replace(secret, "[hidden]"));
+    redact(&text).into_owned()
 }
 
 /// What `edits` make of the request's content, if it may be tried at all.
