@@ -10,7 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{Receiver, channel};
+use tokio::task::JoinSet;
 use whetstone::base::{EventTime, ManualClock};
 use whetstone::govern::{Answer, Proposal, apply_edits};
 use whetstone::optimize::{Gate, Hook, LlmSettings, Optimizer, Patience, Program, Service};
@@ -215,26 +216,26 @@ async fn who_is_not_there_is_no_verdict() {
 }
 
 /// A pipe in `dir` that scripts hold open as long as one of their processes lives. Says when the first
-/// line has come, and ends when all of them are gone.
-fn held(dir: &TempDir) -> (JoinHandle<()>, JoinHandle<()>) {
+/// line has come, and when all of them are gone. The thread is no task, so that a test that has waited
+/// in vain can end.
+fn held(dir: &TempDir) -> (Receiver<()>, Receiver<()>) {
     let pipe: PathBuf = dir.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let started = tokio::task::spawn_blocking(move || {
+    let ((starts, started), (ends, ended)) = (channel(), channel());
+    std::thread::spawn(move || {
         let mut reader = BufReader::new(std::fs::File::open(pipe).unwrap());
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
         assert_eq!(line, "started\n");
-        sender.send(reader).unwrap();
-    });
-    let ended = tokio::task::spawn_blocking(move || {
-        let mut reader = receiver.recv().unwrap();
+        starts.send(()).unwrap();
         reader.read_to_end(&mut Vec::new()).unwrap();
+        // Who has waited in vain is gone.
+        ends.send(()).unwrap_or_default();
     });
     (started, ended)
 }
 
-async fn soon(event: JoinHandle<()>) {
+async fn soon(event: Receiver<()>) {
     tokio::time::timeout(GENEROUS, event).await.unwrap().unwrap();
 }
 
@@ -256,9 +257,10 @@ async fn a_command_nobody_waits_for_is_ended_with_its_children() {
     let dir = TempDir::new().unwrap();
     let (started, ended) = held(&dir);
     let hook = sh(STAYS, &dir);
-    let call = tokio::spawn(judged(hook, patience()));
+    let mut calls = JoinSet::new();
+    calls.spawn(judged(hook, patience()));
     soon(started).await;
-    call.abort();
+    drop(calls);
     soon(ended).await;
 }
 
