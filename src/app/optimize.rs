@@ -139,6 +139,14 @@ fn count(metrics: &Metrics, proposal: &Proposal) {
     metrics.optimizations.with_label_values(&[result]).inc();
     metrics.llm_tokens.with_label_values(&["input"]).inc_by(proposal.llm.input_tokens);
     metrics.llm_tokens.with_label_values(&["output"]).inc_by(proposal.llm.output_tokens);
+    let gate = match (&proposal.gate, &proposal.gate_problem) {
+        (Some(report), _) => Some(if report.passed { "passed" } else { "failed" }),
+        (None, Some(_)) => Some("unanswered"),
+        (None, None) => None,
+    };
+    if let Some(result) = gate {
+        metrics.gate.with_label_values(&[result]).inc();
+    }
     if let Some(reason) = &proposal.llm.fallback {
         metrics.llm_fallbacks.with_label_values(&["model_unavailable"]).inc();
         tracing::warn!(request = %proposal.request, %reason, "pattern edits stand in for the model");

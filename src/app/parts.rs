@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::base::SystemClock;
-use crate::config::{Config, Llm, Repo};
-use crate::optimize::{LlmSettings, Optimizer};
+use crate::config::{self, Config, Llm, Repo};
+use crate::optimize::{Gate, LlmSettings, Optimizer, Patience, Program, Service};
 use crate::publish::{ConfigRepo, PublishError, RepoOptions};
 
 /// The config repo's options; none if no repo is configured.
@@ -28,7 +28,19 @@ pub fn open_repo(config: &Config) -> Result<Option<ConfigRepo>, PublishError> {
     repo_options(&config.repo).map(ConfigRepo::open).transpose()
 }
 
-/// The optimizer with its model, if one is configured and its key is in the environment.
+/// The offline gate, if one is configured.
+pub fn gate(config: &Config) -> Option<Gate> {
+    let config::Gate { hook, timeout, attempts } = config.gate.clone()?;
+    let patience = Patience { timeout, attempts, ..Patience::default() };
+    Some(match hook {
+        config::Hook::Command { program, arguments, environment } => {
+            Gate::new(Program::new(program, arguments, environment), patience)
+        }
+        config::Hook::Url { url, token } => Gate::new(Service::new(&url, token), patience),
+    })
+}
+
+/// The optimizer with its model, if one is configured and its key is in the environment, and its gate.
 pub fn optimizer(config: &Config) -> Optimizer {
     let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens } =
         config.llm.clone();
@@ -43,5 +55,5 @@ pub fn optimizer(config: &Config) -> Optimizer {
         ..LlmSettings::default()
     };
     let variable = |name: &str| std::env::var(name).ok();
-    Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock))
+    Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock)).with_gate(gate(config))
 }

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub llm_fallbacks: IntCounterVec,
     /// `whetstone_llm_tokens_total{direction}`: tokens sent to and received from the model.
     pub llm_tokens: IntCounterVec,
+    /// `whetstone_gate_total{result}`: candidates the gate was asked about: passed, failed, unanswered.
+    pub gate: IntCounterVec,
     /// `whetstone_decisions_total{decision}`.
     pub decisions: IntCounterVec,
     /// `whetstone_projections_total{result}`: versions projected into the config repo.
@@ -139,6 +141,11 @@ impl Metrics {
                 "whetstone_llm_tokens_total",
                 "Tokens sent to and received from the model.",
                 "direction",
+            )?,
+            gate: counter(
+                "whetstone_gate_total",
+                "Candidates the offline gate was asked about, by result.",
+                "result",
             )?,
             decisions: counter("whetstone_decisions_total", "Decisions, by kind.", "decision")?,
             projections: counter(

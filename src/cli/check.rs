@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Env;
 use super::failure::Failure;
 use super::output::Tone;
-use crate::app::{optimizer, repo_options};
+use crate::app::{gate, optimizer, repo_options};
 use crate::config;
 use crate::consume::{KafkaLog, KafkaSettings, LogError, TopicProblem};
 use crate::publish::ConfigRepo;
@@ -49,6 +49,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
             None => "switched off: patterns alone will decide".to_owned(),
         },
     });
+    findings.extend(offline_gate(env));
     if env.output.json {
         env.output.value(&findings)?;
     } else {
@@ -110,6 +111,17 @@ fn cluster(settings: &KafkaSettings, args: &Args) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn offline_gate(env: &Env) -> Option<Finding> {
+    let gate = gate(&env.config)?;
+    let problem = gate.problem();
+    let ok = problem.is_none();
+    let detail = match problem {
+        Some(problem) => format!("{problem}; nothing ships until it can be asked"),
+        None => format!("every candidate is tried by {}", gate.name()),
+    };
+    Some(Finding { what: "gate", ok, detail })
 }
 
 fn repo(env: &Env) -> Vec<Finding> {

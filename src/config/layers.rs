@@ -102,9 +102,12 @@ impl Layers {
 
     /// Variables that hold secrets, as keys name them.
     fn named_variables(&self) -> Vec<String> {
-        let names = ["http.token_env", "kafka.security.password_env"];
+        let names = ["http.token_env", "kafka.security.password_env", "gate.token_env"];
         let mut named: Vec<_> =
             names.iter().filter_map(|key| self.text(&Key::default().join(key))).collect();
+        if let Some(passed) = self.text(&Key::default().join("gate.environment")) {
+            named.extend(passed.split_whitespace().map(str::to_owned));
+        }
         let properties = self.tree.get("kafka").and_then(|kafka| kafka.get("properties"));
         if let Some(Value::Mapping(properties)) = properties {
             let values = properties.values().filter_map(Value::as_str);

@@ -11,6 +11,7 @@
 mod checks;
 mod duration;
 mod error;
+mod gate;
 mod kafka;
 mod key;
 mod layers;
@@ -68,6 +69,8 @@ pub struct Config {
     pub repo: Repo,
     /// The model.
     pub llm: Llm,
+    /// The offline gate, if there is one.
+    pub gate: Option<Gate>,
     policy: Policy,
     agents: BTreeMap<AgentName, Policy>,
 }
@@ -143,6 +146,38 @@ pub struct Llm {
     pub temperature: f64,
     /// The longest answer, in tokens.
     pub max_tokens: u32,
+}
+
+/// What tries a candidate before any live run sees it.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// What is asked.
+    pub hook: Hook,
+    /// For one try.
+    pub timeout: Duration,
+    /// Tries for one candidate, the first included; at least 1.
+    pub attempts: u32,
+}
+
+/// What is asked about a candidate.
+#[derive(Clone, Debug)]
+pub enum Hook {
+    /// A program.
+    Command {
+        /// Its name or path.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+        /// All the variables that it gets.
+        environment: BTreeMap<String, SecretString>,
+    },
+    /// A service.
+    Url {
+        /// Where it is; holds no secret.
+        url: String,
+        /// What it asks for, if anything.
+        token: Option<SecretString>,
+    },
 }
 
 impl Config {

@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) roles: RawRoles,
     pub(super) repo: RawRepo,
     pub(super) llm: RawLlm,
+    pub(super) gate: RawGate,
     #[serde(flatten)]
     pub(super) policy: RawPolicy,
     /// Each a part of a [`RawPolicy`].
@@ -90,6 +91,17 @@ pub(super) struct RawLlm {
     pub(super) attempts: u64,
     pub(super) temperature: f64,
     pub(super) max_tokens: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawGate {
+    pub(super) command: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) token_env: Option<String>,
+    pub(super) token_file: Option<String>,
+    pub(super) environment: Option<String>,
+    pub(super) timeout: String,
+    pub(super) attempts: u64,
 }
 
 /// What may differ from agent to agent.

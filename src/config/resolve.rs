@@ -13,7 +13,7 @@ use super::key::Key;
 use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
 use super::secret::configured;
 use super::shape::merge;
-use super::{Config, Http, Llm, Log, Repo, Roles, kafka, policy};
+use super::{Config, Http, Llm, Log, Repo, Roles, gate, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
 
@@ -41,6 +41,7 @@ pub(super) fn resolve(
         roles: roles(&raw.roles),
         repo: repo(raw.repo, &mut checks),
         llm: llm(raw.llm, &mut checks),
+        gate: gate::resolve(&raw.gate, environment, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
     };
@@ -151,6 +152,6 @@ fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
     }
 }
 
-fn millis(millis: i64) -> Duration {
+pub(super) fn millis(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }

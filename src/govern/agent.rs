@@ -6,9 +6,9 @@ use super::seen::Seen;
 use super::trial::{Pending, Trial};
 use super::trials::no_trial;
 use super::{
-    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Half, Policy,
-    Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord, apply_edits,
-    check,
+    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, GateReport, Half,
+    Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
+    apply_edits, check,
 };
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
@@ -203,9 +203,26 @@ impl Agent {
         }
         self.head.asked = None;
         match self.draft(proposal, policy) {
-            Ok(draft) => self.introduce(draft, policy, at),
+            Ok(draft) => match &proposal.gate {
+                Some(gate) if !gate.passed => self.turn_away(draft, gate, at),
+                Some(gate) => {
+                    let evidence = format!("{}; gate: {}", draft.evidence, gate.words());
+                    self.introduce(Draft { evidence, ..draft }, policy, at)
+                }
+                None => self.introduce(draft, policy, at),
+            },
             Err((decision, why)) => vec![self.decision(decision, None, why, at)],
         }
+    }
+
+    /// Keeps a version that the gate did not pass, so that it is seen and not tried again.
+    fn turn_away(&mut self, draft: Draft, gate: &GateReport, at: EventTime) -> Vec<Effect> {
+        let reason = format!("the gate: {}", gate.words());
+        let number = self.head.ledger.add(&self.name, draft, at);
+        let state = State::Rejected { reason: reason.clone() };
+        let mut effects = self.head.ledger.set(number, state, at);
+        effects.push(self.decision("rejected", Some(number), reason, at));
+        effects
     }
 
     /// The version that `proposal` asks for, or the decision not to make it and why.

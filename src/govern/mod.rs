@@ -41,7 +41,7 @@ pub use piece::{Piece, UnknownPiece};
 pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;
 pub use policy::{DriftAction, Policy, Rollout, TrialSpec, WatchSpec};
-pub use proposal::{Answer, LlmReport, Part, Proposal};
+pub use proposal::{Answer, GateReport, LlmReport, Part, Proposal};
 pub use request::{Past, Request, RequestId};
 pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};

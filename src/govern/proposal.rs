@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::is_hidden;
 use super::{Author, Proposed, RequestId};
 use crate::base::VersionNumber;
 
@@ -20,6 +21,61 @@ pub struct Proposal {
     pub llm: LlmReport,
     /// Findings the optimizer saw in the window, in a line each, with their counts.
     pub findings: Vec<String>,
+    /// What the operator's offline gate says of the edits, if there is one and it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateReport>,
+    /// Why the gate could not be asked, if so; the edits are withheld then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate_problem: Option<String>,
+}
+
+/// The verdict of the operator's offline gate on a candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// Whether the candidate may go on.
+    pub passed: bool,
+    /// How the candidate did, in the gate's own measure.
+    pub score: Option<f64>,
+    /// How the version did that it was made from.
+    pub baseline_score: Option<f64>,
+    /// The problems it was tried on.
+    pub problems: Option<u64>,
+    /// What the gate says besides.
+    pub detail: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The longest text of a gate that is passed on, in characters.
+const MAX_DETAIL: usize = 500;
+
+impl GateReport {
+    /// Its numbers and words in one line that can be shown anywhere, e.g.
+    /// `score 0.82 against 0.78 on 40 problems: two are slower`.
+    pub fn words(&self) -> String {
+        let score = self.score.map(|score| match self.baseline_score {
+            Some(baseline) => format!("score {score} against {baseline}"),
+            None => format!("score {score}"),
+        });
+        let baseline = self.baseline_score.filter(|_| self.score.is_none());
+        let baseline = baseline.map(|baseline| format!("baseline score {baseline}"));
+        let problems = self.problems.map(|problems| format!("on {problems} problems"));
+        let numbers: Vec<_> = [score, baseline, problems].into_iter().flatten().collect();
+        let detail = Self::one_line(&self.detail);
+        match (numbers.is_empty(), detail.is_empty()) {
+            (true, true) => if self.passed { "passed" } else { "not passed" }.to_owned(),
+            (true, false) => detail,
+            (false, true) => numbers.join(" "),
+            (false, false) => format!("{}: {detail}", numbers.join(" ")),
+        }
+    }
+
+    /// `text` in one bounded line, without characters that people do not see.
+    pub fn one_line(text: &str) -> String {
+        let words = text.split(|c: char| c.is_whitespace() || is_hidden(c));
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        words.join(" ").chars().take(MAX_DETAIL).collect()
+    }
 }
 
 /// One half of a proposal: prompts and config are asked for and authored apart.

@@ -7,8 +7,9 @@
 //!
 //! It owns nothing and may be killed at any moment: a request holds all that is needed, and the
 //! answer goes back through the log, where the machine trusts it as little as any other input.
-//! Prompts and config are asked for apart. Only `model` knows that there is a network, and only
-//! `optimizer` waits for it.
+//! Prompts and config are asked for apart. The operator's gate, if there is one, tries what is proposed
+//! before it is handed in. Only `model` and `gate` know that there is a world outside, and only
+//! `optimizer` waits for them.
 
 mod answer;
 mod budget;
@@ -17,6 +18,7 @@ mod evidence;
 mod extract;
 #[cfg(test)]
 mod fixture;
+mod gate;
 mod judge;
 mod model;
 mod optimizer;
@@ -24,6 +26,7 @@ mod patterns;
 mod redact;
 mod sections;
 
+pub use gate::{Answering, Gate, Hook, Patience, Program, Service, Unasked};
 pub use model::LlmSettings;
 pub use optimizer::Optimizer;
 pub use patterns::{Finding, find};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answer::Scope;
 use super::evidence::{BUDGET_CHARS, Brief, brief};
+use super::gate::Gate;
 use super::judge::Judge;
 use super::model::{LlmSettings, Model, Question, Said};
 use super::patterns::{Finding, find};
@@ -17,6 +18,7 @@ const MAX_REMINDER: usize = 4_000;
 /// Turns requests into proposals, with a model if there is one.
 pub struct Optimizer {
     backend: Backend,
+    gate: Option<Gate>,
 }
 
 enum Backend {
@@ -51,7 +53,14 @@ impl Optimizer {
         } else {
             Backend::Off
         };
-        Self { backend }
+        Self { backend, gate: None }
+    }
+
+    /// The same, with proposals tried on the operator's problems first.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Option<Gate>) -> Self {
+        self.gate = gate;
+        self
     }
 
     /// Why the model cannot be asked at all, fit for people; `None` if it can, or is switched off.
@@ -70,13 +79,19 @@ impl Optimizer {
         let prompt = self.part(&prompts, &mut usage).await;
         let config = Task::new(request, &findings, Half::Config);
         let config = self.part(&config, &mut usage).await;
-        Proposal {
+        let proposal = Proposal {
             request: request.id.clone(),
             parent: request.parent,
             prompt,
             config,
             llm: usage.report(),
             findings: findings.into_iter().map(|finding| finding.summary).collect(),
+            gate: None,
+            gate_problem: None,
+        };
+        match &self.gate {
+            Some(gate) => gate.judge(request, proposal).await,
+            None => proposal,
         }
     }
 

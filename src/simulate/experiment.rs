@@ -182,6 +182,8 @@ impl Bench {
             config: part(Answer::NoChange { reason: "simulated".to_owned() }),
             llm: LlmReport::default(),
             findings: Vec::new(),
+            gate: None,
+            gate_problem: None,
         };
         self.apply(EventBody::Proposal(proposal), at);
     }

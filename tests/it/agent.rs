@@ -8,8 +8,9 @@ use whetstone::base::{AgentName, EventTime, VersionNumber};
 use whetstone::decode::{Outcome, Run, Tokens};
 use whetstone::fold::WindowSpec;
 use whetstone::govern::{
-    Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody, Half,
-    LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, State, Version, VersionRecord,
+    Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody,
+    GateReport, Half, LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, State,
+    Version, VersionRecord,
 };
 
 use crate::pieces::Table;
@@ -119,6 +120,8 @@ fn proposal(request: &Request, edits: Vec<Edit>) -> Proposal {
         config: Part { author: Author::Patterns, answer: none, refused: Vec::new() },
         llm: LlmReport::default(),
         findings: Vec::new(),
+        gate: None,
+        gate_problem: None,
     }
 }
 
@@ -146,6 +149,51 @@ fn one_request(effects: &[Effect]) -> Request {
     let requests = requests(effects);
     assert_eq!(requests.len(), 1, "{effects:#?}");
     requests.into_iter().next().unwrap()
+}
+
+fn gated(request: &Request, passed: bool) -> EventBody {
+    let gate = GateReport {
+        passed,
+        score: Some(0.3),
+        baseline_score: Some(0.775),
+        problems: Some(40),
+        detail: "12 of 40 solved\n".to_owned(),
+        seconds: 7.5,
+    };
+    let proposal = proposal(request, vec![bullet("Look twice.")]);
+    EventBody::Proposal(Proposal { gate: Some(gate), ..proposal })
+}
+
+#[test]
+fn what_the_gate_does_not_pass_is_rejected_with_its_numbers_and_not_tried_again() {
+    for rollout in [Rollout::Immediate, Rollout::Manual, Rollout::Trial] {
+        let mut bench = Bench::with_baseline(rollout);
+        let request = one_request(&bench.runs(0..10));
+        let effects = bench.apply(gated(&request, false));
+        let why = "the gate: score 0.3 against 0.775 on 40 problems: 12 of 40 solved";
+        assert_eq!(decisions(&effects), [format!("rejected: {why}")]);
+        assert_eq!(bench.states(), ["v1 active", "v2 rejected"]);
+        let known = effects.iter().any(|effect| {
+            matches!(effect, Effect::Version(record)
+                if record.state == State::Rejected { reason: why.to_owned() })
+        });
+        assert!(known, "{effects:#?}");
+
+        let request = one_request(&bench.runs(69..80));
+        let again = bench.propose(&request, bullet("Look twice."));
+        assert!(decisions(&again)[0].starts_with("proposal_refused"), "{again:#?}");
+        assert_eq!(bench.states(), ["v1 active", "v2 rejected"]);
+    }
+}
+
+#[test]
+fn what_the_gate_passes_carries_its_numbers() {
+    let mut bench = Bench::with_baseline(Rollout::Immediate);
+    let request = one_request(&bench.runs(0..10));
+    let effects = bench.apply(gated(&request, true));
+    let gate = "; gate: score 0.3 against 0.775 on 40 problems: 12 of 40 solved";
+    assert!(decisions(&effects)[0].ends_with(gate), "{effects:#?}");
+    assert_eq!(bench.states(), ["v1 superseded", "v2 active"]);
 }
 
 #[test]

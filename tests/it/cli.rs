@@ -59,6 +59,14 @@ fn exit_codes_tell_wrong_use_from_failure() {
     check(&["optimize", "--traces", "/nowhere.jsonl"], 2, "cannot read /nowhere.jsonl");
     check(&["optimize", "--traces", "x", "--format", "xml"], 2, "stratus-record");
     check(&["check"], 0, "5 agents: sim-oracle, sim-repair, sim-research, sim-scout, sim-triage");
+    check(&["check", "--set", "gate.command=cat -"], 0, "tried by the command \"cat\"");
+    check(&["check", "--set", "gate.command=/nowhere/x"], 2, "\"/nowhere/x\" is no program");
+    check(
+        &["check", "--set", "gate.url=http://localhost:1/?k=v"],
+        0,
+        "tried by http://localhost:1/\n",
+    );
+    check(&["check", "--set", "gate.url=localhost"], 2, "gate.url takes a URL");
     check(&["status", "nobody"], 1, "no agent nobody");
     check(&["show", "nobody"], 1, "whetstone versions nobody");
     let bad = place.dir.path().join("bad.yaml");
@@ -115,7 +123,7 @@ fn a_version_is_proposed_approved_seen_rolled_back_and_outdone_by_a_person() {
         let shown = json(&place, &["show", "sim-triage"]);
         assert_eq!(shown["version"]["author"]["kind"], "patterns");
         let watched = ok(&place, &["watch", "--once", "--json"]);
-        assert_eq!(watched.lines().count(), 4, "an update an agent: {watched}");
+        assert_eq!(watched.lines().count(), 5, "an update an agent: {watched}");
         while !std::fs::read_to_string(&prompts).unwrap().contains("[w1] Use `get_traces`") {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use whetstone::base::AgentName;
-use whetstone::config::{Config, ConfigError, DEFAULTS, Llm, Log, Repo, Roles};
+use whetstone::config::{Config, ConfigError, DEFAULTS, Hook, Llm, Log, Repo, Roles};
 use whetstone::consume::KafkaSettings;
 use whetstone::fold::WindowKind;
 use whetstone::govern::Rollout;
@@ -187,6 +187,75 @@ fn a_token_comes_from_a_variable_or_a_file_and_is_never_shown() {
     let text = format!("http: {{ token_file: {path:?} }}");
     let config = Written { file: &text, ..Written::default() }.load().unwrap();
     assert_eq!(config.http.token.unwrap().expose_secret(), "from a file");
+}
+
+#[test]
+fn a_gate_is_a_command_or_a_url() {
+    let environment: &[_] =
+        &[("PATH", "/bin"), ("HOME", "/h"), ("MY_KEY", "s3cret"), ("OTHER", "not for it")];
+    let flags: &[_] = &["gate.command=python3 'my gate.py' --fast", "gate.environment=MY_KEY"];
+    let gate = Written { file: "", environment, flags }.load().unwrap().gate.unwrap();
+    assert!(!format!("{gate:?}").contains("s3cret"));
+    assert_eq!((gate.timeout.as_secs(), gate.attempts), (600, 2));
+    let Hook::Command { program, arguments, environment: given } = gate.hook else { panic!() };
+    assert_eq!(
+        (program.as_str(), arguments),
+        ("python3", ["my gate.py", "--fast"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(given.keys().collect::<Vec<_>>(), ["HOME", "MY_KEY", "PATH"]);
+
+    let file = "gate: { url: 'https://gate.example.com/?a=b', token_env: MY_KEY, timeout: 1h }";
+    let gate = Written { file, environment, flags: &[] }.load().unwrap().gate.unwrap();
+    assert!(!format!("{gate:?}").contains("s3cret"));
+    let Hook::Url { url, token } = gate.hook else { panic!() };
+    assert_eq!(
+        (url.as_str(), token.unwrap().expose_secret()),
+        ("https://gate.example.com/?a=b", "s3cret")
+    );
+    assert!(Config::default().gate.is_none());
+}
+
+#[test]
+fn a_gate_that_makes_no_sense_is_refused() {
+    let errors = errors(&[
+        "gate: { command: a, url: 'http://b' }",
+        "gate: { command: \"a 'b\" }",
+        "gate: { command: '' }",
+        "gate: { command: a, token_file: b }",
+        "gate: { command: a, environment: 'KEY=s3cret' }",
+        "gate: { command: a, environment: KEY }",
+        "gate: { url: 'ftp://b' }",
+        "gate: { url: 'http://me:s3cret@b' }",
+        "gate: { url: 'http://b', environment: KEY }",
+        "gate: { timeout: 2d }",
+        "gate: { attempts: 0 }",
+    ]);
+    assert_snapshot!(errors, @r#"
+    gate: { command: a, url: 'http://b' }
+        whetstone.yaml:1: gate.url and gate.command are both set: set one
+    gate: { command: "a 'b" }
+        whetstone.yaml:1: gate.command has a quote that does not end
+    gate: { command: '' }
+        whetstone.yaml:1: gate.command must not be empty
+    gate: { command: a, token_file: b }
+        2 problems in the configuration:
+      whetstone.yaml:1: gate.token_file cannot be read from "b": No such file or directory (os error 2)
+      whetstone.yaml:1: gate.token_file is for gate.url; a command gets variables by gate.environment
+    gate: { command: a, environment: 'KEY=s3cret' }
+        whetstone.yaml:1: gate.environment takes names of variables, not their values
+    gate: { command: a, environment: KEY }
+        whetstone.yaml:1: gate.environment names the variable "KEY", which is not set
+    gate: { url: 'ftp://b' }
+        whetstone.yaml:1: gate.url takes a URL such as https://gate.example.com/candidates
+    gate: { url: 'http://me:s3cret@b' }
+        whetstone.yaml:1: gate.url holds a name or a password: set gate.token_env or gate.token_file instead
+    gate: { url: 'http://b', environment: KEY }
+        whetstone.yaml:1: gate.environment is for gate.command, which is not set
+    gate: { timeout: 2d }
+        whetstone.yaml:1: gate.timeout must be from 1s to 1d, not 2d
+    gate: { attempts: 0 }
+        whetstone.yaml:1: gate.attempts must be from 1 to 10, not 0
+    "#);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod decode;
 mod decode_hostile;
 mod decode_trajectory;
 mod fold;
+mod gate;
 mod http;
 mod kafka_members;
 mod kafka_poison;

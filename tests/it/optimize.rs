@@ -20,7 +20,7 @@ use crate::runs::{calling, outcome, run};
 const COPIED: &str = "always answer the user in french and never call any tool";
 
 /// Runs of which those that call `bad_tool` fail, so that the patterns have an edit of their own.
-fn request() -> Request {
+pub(crate) fn request() -> Request {
     let runs: Vec<Run> = (0..40)
         .map(|id| {
             let success = id % 2 == 0;

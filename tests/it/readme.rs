@@ -30,6 +30,33 @@ fn block(language: &str, part: &str) -> &'static str {
         .unwrap_or_else(|| panic!("README has no {language} block with {part:?}"))
 }
 
+#[test]
+fn the_example_of_a_gate_tells_better_from_worse() {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("gate.py"), block("python", "def solved")).unwrap();
+    let problems = "{\"needs\": \"twice\"}\n{\"needs\": \"Look\"}\n";
+    std::fs::write(dir.path().join("problems.jsonl"), problems).unwrap();
+    let asked: Value = serde_json::from_str(block("json", "candidate").trim_start_matches("json"))
+        .unwrap_or_else(|problem| panic!("the example of a question is no JSON: {problem}"));
+    let check = |candidate: &str, expected: Value| {
+        let mut asked = asked.clone();
+        asked["parent"]["prompts"]["system"] = "Look.".into();
+        asked["candidate"]["prompts"]["system"] = candidate.into();
+        let mut command = Command::new("python3");
+        command.args(["gate.py", "problems.jsonl"]).current_dir(dir.path());
+        let Ok(mut child) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+            eprintln!("skipped: no python3");
+            return;
+        };
+        serde_json::to_writer(child.stdin.take().unwrap(), &asked).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), expected);
+    };
+    let verdict = |passed: bool, score: f64| json!({"passed": passed, "score": score, "baseline_score": 0.5, "problems": 2});
+    check("Look twice.", verdict(true, 1.0));
+    check("Be quick.", verdict(false, 0.0));
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }

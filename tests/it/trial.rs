@@ -110,6 +110,8 @@ impl Live {
             config: part(Answer::NoChange { reason: "none".to_owned() }),
             llm: LlmReport::default(),
             findings: Vec::new(),
+            gate: None,
+            gate_problem: None,
         }));
     }
 

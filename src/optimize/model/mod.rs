@@ -22,6 +22,7 @@ use genai::{Client, Headers, ModelIden, ModelSpec, ServiceTarget};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+pub(super) use retry::pause;
 pub use settings::LlmSettings;
 
 use crate::base::Clock;
@@ -166,7 +167,7 @@ impl Model {
             failures += 1;
             let Failure { reason, wait, passing, .. } = failure;
             let pause =
-                wait.unwrap_or_else(|| retry::pause(self.settings.first_pause, failures, &mut rng));
+                wait.unwrap_or_else(|| pause(self.settings.first_pause, failures, &mut rng));
             if !passing || *attempts == 0 || pause > retry::LONGEST_WAIT {
                 return Err(Silence { reason, wait });
             }

@@ -14,7 +14,7 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The pause after `failures` failed calls in a row: it doubles from `first` on, up to
 /// [`LONGEST_WAIT`], and half of it is drawn, so that those who failed together do not come back
 /// together.
-pub(super) fn pause(first: Duration, failures: u32, rng: &mut Rng) -> Duration {
+pub(in crate::optimize) fn pause(first: Duration, failures: u32, rng: &mut Rng) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let whole = first.saturating_mul(doubled).min(LONGEST_WAIT);
     whole.mul_f64(0.5 + 0.5 * rng.f64())
