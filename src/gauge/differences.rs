@@ -162,6 +162,46 @@ mod tests {
     }
 
     #[test]
+    fn parts_merge_to_the_whole_in_any_order() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let mut whole = Differences::default();
+        let mut parts = vec![Differences::default(); 5];
+        for _ in 0..500 {
+            let (numerator, dither) = (rng.i128(-12..=12), rng.u32(..));
+            whole.add(numerator, 12, dither);
+            rng.choice(&mut parts).unwrap().add(numerator, 12, dither);
+        }
+        for _ in 0..10 {
+            rng.shuffle(&mut parts);
+            let mut merged = Differences::default();
+            for part in &parts {
+                merged.merge(part);
+            }
+            assert_eq!(merged, whole);
+        }
+        assert_eq!(whole.blocks(), 500);
+    }
+
+    /// Ville's inequality, looking after each block, on differences of several shapes without mean.
+    #[test]
+    fn looking_after_each_block_costs_nothing() {
+        for numerators in [&[-1i128, 1][..], &[-9, 1, 1, 1, 1, 1, 1, 1, 1, 1], &[0, 0, 0, -3, 3]] {
+            let most = numerators.iter().map(|n| n.abs()).max().unwrap_or(1);
+            let mut rng = fastrand::Rng::with_seed(9);
+            let raised = (0..1000).filter(|_| {
+                let mut differences = Differences::default();
+                (0..200).any(|_| {
+                    let numerator = *rng.choice(numerators).unwrap();
+                    differences.add(numerator, most, rng.u32(..));
+                    differences.ln_e_above(0.0) >= 20f64.ln()
+                })
+            });
+            let raised = raised.count();
+            assert!(raised <= 50 + 3 * 7, "{raised} of 1000 at 5 %: {numerators:?}");
+        }
+    }
+
+    #[test]
     fn one_direction_is_the_mirror_of_the_other() {
         let (mut plus, mut minus) = (Differences::default(), Differences::default());
         for value in [3, -1, 4, 1, -5, 9, 2, 6] {

@@ -503,6 +503,19 @@ fn a_burst_of_errors_ends_a_trial_at_once() {
         live.apply(EventBody::Run(run));
     }
     assert!(live.agent.view().trial.is_some(), "{:?}", live.decisions.last());
+
+    // Nor where everything begins to break.
+    let mut policy = policy();
+    policy.trial.first_share_bp = 5000;
+    let mut live = Live::on_trial(policy);
+    for _ in 0..150 {
+        live.step(0.7, 0.7);
+    }
+    for _ in 0..100 {
+        let run = broken(live.next(0.7, 0.7));
+        live.apply(EventBody::Run(run));
+    }
+    assert!(live.agent.view().trial.is_some(), "{:?}", live.decisions.last());
 }
 
 #[test]
