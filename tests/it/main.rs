@@ -45,3 +45,4 @@ mod started;
 mod subscribe;
 mod tidy;
 mod trial;
+mod trial_units;
