@@ -9,25 +9,11 @@ use whetstone::decode::{Outcome, Reasoning, Run, Tokens, ToolUse, Transition};
 
 /// A run of a second that ends at `end` and did nothing.
 pub(crate) fn run(id: u64, end: i64, outcome: Outcome) -> Run {
+    let end = EventTime::from_millis(end);
     Run {
-        agent: "mitigation".parse().unwrap(),
-        trace_id: format!("trace-{id}"),
-        session: None,
-        version: None,
-        start: EventTime::from_millis(end - 1000),
-        end: EventTime::from_millis(end),
+        start: end.plus_millis(-1000),
         outcome,
-        attempts: 0,
-        rounds: 0,
-        retries: 0,
-        tokens: Tokens::default(),
-        tools: Vec::new(),
-        transitions: Vec::new(),
-        longest_repeat: 0,
-        repeated_tool: None,
-        reasoning: BTreeSet::new(),
-        signature: None,
-        excerpt: String::new(),
+        ..Run::empty("mitigation".parse().unwrap(), format!("trace-{id}"), end)
     }
 }
 
