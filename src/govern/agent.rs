@@ -265,25 +265,32 @@ impl Agent {
 
     /// Takes a machine-made version in, as the rollout says.
     fn introduce(&mut self, draft: Draft, policy: &Policy, at: EventTime) -> Vec<Effect> {
-        if policy.rollout == Rollout::Trial {
-            return self.introduce_for_trial(draft, policy, at);
-        }
         let why = draft.evidence.clone();
-        let number = self.head.ledger.add(&self.name, draft, at);
         match policy.rollout {
+            Rollout::Trial => self.introduce_for_trial(draft, policy, at),
             Rollout::Immediate => {
+                let number = self.head.ledger.add(&self.name, draft, at);
                 let mut effects = self.activate(number, State::Superseded, at);
                 effects.push(self.decision("activated", Some(number), why, at));
                 effects
             }
-            Rollout::Manual | Rollout::Trial => {
-                let mut effects = self.head.ledger.set(number, State::Candidate, at);
-                effects.extend(self.head.ledger.update(at));
-                let why = format!("{why}; waits for approval");
-                effects.push(self.decision("candidate", Some(number), why, at));
-                effects
+            Rollout::Manual => {
+                let number = self.head.ledger.add(&self.name, draft, at);
+                self.wait_for_approval(number, format!("{why}; waits for approval"), at)
             }
         }
+    }
+
+    pub(super) fn wait_for_approval(
+        &mut self,
+        number: VersionNumber,
+        why: String,
+        at: EventTime,
+    ) -> Vec<Effect> {
+        let mut effects = self.head.ledger.set(number, State::Candidate, at);
+        effects.extend(self.head.ledger.update(at));
+        effects.push(self.decision("candidate", Some(number), why, at));
+        effects
     }
 
     /// Makes `number` active and rejects the candidates that were made from another version.

@@ -24,16 +24,13 @@ impl Agent {
         let number = self.head.ledger.add(&self.name, draft, at);
         let held = self.windows.held(baseline);
         if held.attributed * 2 > held.counts.total() {
-            let mut effects = self.head.ledger.set(number, State::Candidate, at);
-            effects.extend(self.head.ledger.update(at));
             let why = format!(
                 "{why}; waits for approval: a trial cannot tell the versions apart, as {} of {} runs do \
                  not say which version they ran",
                 held.attributed,
                 held.counts.total()
             );
-            effects.push(self.decision("candidate", Some(number), why, at));
-            return effects;
+            return self.wait_for_approval(number, why, at);
         }
         let mut effects = self.end_holdback(at);
         let level = self.head.budget.begin(policy.trial.alpha);

@@ -321,8 +321,8 @@ impl Trial {
         self.due = (0, 0);
     }
 
-    /// What the candidate's arm earned: units, mean reward and its variance; for the watch that
-    /// follows.
+    /// What the candidate's arm earned, for the watch that follows: units, and the sums of their rewards and
+    /// of the squares of these, in millionths.
     pub(super) fn earned(&self) -> (u64, i64, i64) {
         let arm = self.evidence.candidate;
         (arm.units, arm.sum.reward, arm.squares)
