@@ -108,6 +108,7 @@ fn guard(raw: RawGuard, checks: &mut Checks) -> GuardRules {
         max_growth_chars: count("guard.max_growth_chars", raw.max_growth_chars, 0),
         max_bullets: count("guard.max_bullets", raw.max_bullets, 0),
         max_bullet_chars: count("guard.max_bullet_chars", raw.max_bullet_chars, 1),
+        max_unproven_bullets: count("guard.max_unproven_bullets", raw.max_unproven_bullets, 0),
         edit_human_text: raw.edit_human_text,
         tunables: tunables(raw.tunables, checks),
     }

@@ -8,8 +8,10 @@ use super::{Step, Trace};
 const STEPS: usize = 6;
 /// Bytes of a task, thought or result.
 const TEXT_BYTES: usize = 140;
-/// Bytes of a call's arguments, and of its error.
-const DETAIL_BYTES: usize = 60;
+/// Bytes of a call's arguments.
+const ARGUMENT_BYTES: usize = 60;
+/// Bytes of a call's error: it often says what would have been right.
+const ERROR_BYTES: usize = 200;
 
 /// At most [`MAX_EXCERPT_BYTES`]. Task and result are always there; steps make room for them, the
 /// oldest first.
@@ -41,10 +43,10 @@ fn line(step: &Step) -> Option<String> {
     let short = |text: &str, max: usize| cut(&clean(cut(text, 4 * max)), max).trim().to_owned();
     match step {
         Step::Tool(call) => {
-            let arguments = short(call.arguments.as_deref().unwrap_or_default(), DETAIL_BYTES);
+            let arguments = short(call.arguments.as_deref().unwrap_or_default(), ARGUMENT_BYTES);
             let ending = match (call.ok, &call.error) {
                 (true, _) => "ok".to_owned(),
-                (false, Some(error)) => format!("failed: {}", short(error, DETAIL_BYTES)),
+                (false, Some(error)) => format!("failed: {}", short(error, ERROR_BYTES)),
                 (false, None) => "failed".to_owned(),
             };
             Some(format!("call {}({arguments}) {ending}", short(&call.name, 40)))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounded, Reward, RewardSpec, Sketch};
-use crate::base::{Digest, EventTime};
+use super::{Bounded, Exemplars, Reward, RewardSpec, Sketch};
+use crate::base::EventTime;
 use crate::decode::{Outcome, Reasoning, Run, Tokens};
 
 /// The most tools an aggregate tells apart.
@@ -14,8 +14,6 @@ const MAX_TOOLS: usize = 64;
 const MAX_TRANSITIONS: usize = 128;
 /// The most error signatures.
 const MAX_SIGNATURES: usize = 64;
-/// Exemplars kept of each kind.
-const MAX_EXEMPLARS: usize = 3;
 /// A row of this many identical calls is called a repeat.
 const REPEAT: u32 = 3;
 
@@ -172,31 +170,6 @@ pub struct TransitionStats {
     pub runs: Split,
 }
 
-/// A few telling runs: the failures that took longest, the successes that earned most. Ties are
-/// broken by a hash of the trace id, so that the choice depends on the runs alone.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-pub struct Exemplars {
-    /// The worst failures, the worst first.
-    pub worst: Vec<Exemplar>,
-    /// The best successes, the best first.
-    pub best: Vec<Exemplar>,
-}
-
-/// One telling run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Exemplar {
-    /// How telling: higher comes first.
-    pub rank: (i64, u64),
-    /// The run's id.
-    pub trace_id: String,
-    /// Seconds it took.
-    pub latency: f64,
-    /// Tool calls it made.
-    pub attempts: u32,
-    /// Task, last steps and result in a few lines: hostile text.
-    pub excerpt: String,
-}
-
 /// The limits a run ran under, as far as its version's config has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
@@ -326,49 +299,6 @@ impl Aggregate {
             failure: self.counts.failure.saturating_sub(tool.used.failure),
         }
     }
-}
-
-impl Exemplars {
-    fn add(&mut self, run: &Run, reward: Reward, success: bool) {
-        let tie = Digest::hash64(run.trace_id.as_bytes());
-        let millis = run.end.millis_since(run.start);
-        let (list, score) =
-            if success { (&mut self.best, reward.total()) } else { (&mut self.worst, millis) };
-        let rank = (score, tie);
-        let full = list.len() == MAX_EXEMPLARS;
-        // A cheap look first: most runs are not telling, and excerpts are long.
-        if full && list.last().is_some_and(|last| last.rank > rank) {
-            return;
-        }
-        list.push(Exemplar {
-            rank,
-            trace_id: run.trace_id.clone(),
-            latency: run.latency(),
-            attempts: run.attempts,
-            excerpt: run.excerpt.clone(),
-        });
-        keep_top(list);
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.worst.extend_from_slice(&other.worst);
-        keep_top(&mut self.worst);
-        self.best.extend_from_slice(&other.best);
-        keep_top(&mut self.best);
-    }
-}
-
-/// Sorts by everything an exemplar holds: a trace may come twice under one id, and which of the two
-/// is kept must not depend on which came first.
-fn keep_top(list: &mut Vec<Exemplar>) {
-    list.sort_by(|a, b| {
-        (b.rank.cmp(&a.rank))
-            .then_with(|| a.trace_id.cmp(&b.trace_id))
-            .then_with(|| a.latency.total_cmp(&b.latency))
-            .then_with(|| a.attempts.cmp(&b.attempts))
-            .then_with(|| a.excerpt.cmp(&b.excerpt))
-    });
-    list.truncate(MAX_EXEMPLARS);
 }
 
 fn add_tokens(a: Tokens, b: Tokens) -> Tokens {

@@ -5,15 +5,15 @@
 
 mod aggregate;
 mod bounded;
+mod exemplars;
 mod panes;
 mod reward;
 mod sketch;
 mod windows;
 
-pub use aggregate::{
-    Aggregate, Counts, Exemplar, Exemplars, Limits, Split, ToolStats, TransitionStats,
-};
+pub use aggregate::{Aggregate, Counts, Limits, Split, ToolStats, TransitionStats};
 pub use bounded::Bounded;
+pub use exemplars::{Exemplar, Exemplars};
 pub use panes::ChangedPane;
 pub use reward::{Reward, RewardSpec};
 pub use sketch::Sketch;

@@ -6,8 +6,8 @@ use super::seen::Seen;
 use super::trial::{Pending, Trial};
 use super::trials::no_trial;
 use super::{
-    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, GateReport, Half,
-    Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
+    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Fate, GateReport,
+    Half, Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
     apply_edits, check,
 };
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
@@ -191,7 +191,8 @@ impl Agent {
             content: active.content.clone(),
             window: self.windows.window(&policy.windows, active.number, end),
             policy: policy.clone(),
-            history: self.head.ledger.history(),
+            history: self.history(&policy.guidance_key),
+            bullets: self.bullets(&active.content, &policy.guidance_key),
             at,
         }))])
     }
@@ -220,6 +221,7 @@ impl Agent {
         let reason = format!("the gate: {}", gate.words());
         let number = self.head.ledger.add(&self.name, draft, at);
         let state = State::Rejected { reason: reason.clone() };
+        self.head.ledger.judge(number, Fate::Refused, None);
         let mut effects = self.head.ledger.set(number, state, at);
         effects.push(self.decision("rejected", Some(number), reason, at));
         effects
@@ -251,6 +253,7 @@ impl Agent {
                 refused(texts.join("; "))
             },
         )?;
+        self.check_unproven(&parent.content, &content, policy).map_err(refused)?;
         let by_prompt = !proposal.prompt.answer.edits().is_empty();
         let part = if by_prompt { &proposal.prompt } else { &proposal.config };
         let window = self.windows.held(parent.number);
@@ -364,6 +367,7 @@ impl Agent {
     fn approve(&mut self, number: VersionNumber, order: Order<'_>) -> Result<Vec<Effect>, String> {
         let Order { by, at, .. } = order;
         self.waiting(number)?;
+        self.head.ledger.judge(number, Fate::Vouched, Some(&format!("approved by {by}")));
         let mut effects = self.activate(number, State::Superseded, at);
         effects.push(self.decision("approved", Some(number), format!("by {by}"), at));
         Ok(effects)
@@ -374,6 +378,7 @@ impl Agent {
         self.waiting(number)?;
         let reason = format!("by {by}: {reason}");
         self.end_trial_of(number);
+        self.head.ledger.judge(number, Fate::Refused, None);
         let mut effects =
             self.head.ledger.set(number, State::Rejected { reason: reason.clone() }, at);
         effects.extend(self.head.ledger.update(at));
@@ -408,6 +413,9 @@ impl Agent {
         let Order { by, reason, at } = order;
         let target = self.earlier(to)?.number;
         let reason = format!("by {by}: {reason}");
+        if let Some(taken_back) = self.head.ledger.active().map(|active| active.number) {
+            self.head.ledger.judge(taken_back, Fate::Refused, None);
+        }
         let mut effects = self.activate(target, State::RolledBack { reason: reason.clone() }, at);
         effects.push(self.decision("rolled_back", Some(target), reason, at));
         Ok(effects)

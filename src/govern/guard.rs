@@ -20,6 +20,9 @@ pub struct GuardRules {
     pub max_bullets: usize,
     /// The longest learned bullet, in characters. Default 400.
     pub max_bullet_chars: usize,
+    /// The most learned bullets that neither a trial has proven nor a person approved. Default 6.
+    #[serde(default = "GuardRules::unproven")]
+    pub max_unproven_bullets: usize,
     /// Whether the human-written part may be edited. Default no.
     pub edit_human_text: bool,
     /// Config keys that may be tuned, each within its range.
@@ -48,12 +51,19 @@ impl Default for GuardRules {
             max_growth_chars: 2_000,
             max_bullets: 20,
             max_bullet_chars: 400,
+            max_unproven_bullets: Self::unproven(),
             edit_human_text: false,
             tunables: BTreeMap::from([
                 ("max_step".to_owned(), whole(5.0, 60.0, 10.0)),
                 ("max_retry_attempts".to_owned(), whole(1.0, 20.0, 3.0)),
             ]),
         }
+    }
+}
+
+impl GuardRules {
+    fn unproven() -> usize {
+        6
     }
 }
 

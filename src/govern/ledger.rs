@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, Content, Effect, Past, PromptUpdate, Reason, Second, State, Version, VersionRecord,
+    Author, Content, Effect, Fate, PromptUpdate, Reason, Second, State, Version, VersionRecord,
 };
 use crate::base::{AgentName, Digest, EventTime, VersionNumber};
 use crate::decode::Outcome;
@@ -14,8 +14,6 @@ use crate::fold::{Counts, Reward};
 
 /// How many activations are remembered, to book runs that do not name their version.
 const MAX_ACTIVATIONS: usize = 64;
-/// How many past versions a request tells the optimizer of.
-const MAX_HISTORY: usize = 20;
 
 /// Every version of one agent. Contents are not part of the serialized form: they are immutable and
 /// stand on `prompt-versions`, from where [`Ledger::restore`] takes them back.
@@ -35,6 +33,19 @@ pub(super) struct Entry {
     pub(super) state: State,
     pub(super) runs: Counts,
     pub(super) reward: Reward,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Fate::is_open")]
+    pub(super) fate: Fate,
+    /// Why it is in use, with the numbers, where that was decided; why it is not stands in `state`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) verdict: Option<String>,
+}
+
+impl Entry {
+    fn new(state: State) -> Self {
+        let (runs, reward) = (Counts::default(), Reward::default());
+        Self { state, runs, reward, fate: Fate::Open, verdict: None }
+    }
 }
 
 /// What a new version is made of, besides its number.
@@ -101,11 +112,6 @@ impl Ledger {
         }
     }
 
-    pub(super) fn history(&self) -> Vec<Past> {
-        let skip = self.entries.len().saturating_sub(MAX_HISTORY);
-        self.iter().skip(skip).map(|(version, entry)| past(version, entry)).collect()
-    }
-
     /// Adds a version as a candidate; the caller decides what becomes of it and tells the world.
     pub(super) fn add(&mut self, agent: &AgentName, draft: Draft, at: EventTime) -> VersionNumber {
         let number = self.entries.last_key_value().map_or(VersionNumber(1), |(n, _)| n.next());
@@ -124,9 +130,7 @@ impl Ledger {
             created: at,
         };
         self.versions.insert(number, Arc::new(version));
-        let entry =
-            Entry { state: State::Candidate, runs: Counts::default(), reward: Reward::default() };
-        self.entries.insert(number, entry);
+        self.entries.insert(number, Entry::new(State::Candidate));
         number
     }
 
@@ -141,9 +145,16 @@ impl Ledger {
         if !(state.is_undecided() || matches!(state, State::Rejected { .. })) {
             self.activations.push_back((at, number));
         }
-        let entry = Entry { state, runs: Counts::default(), reward: Reward::default() };
-        self.entries.insert(number, entry);
+        self.entries.insert(number, Entry::new(state));
         self.versions.insert(number, Arc::new(version));
+    }
+
+    /// Notes what became of `number`, and why where its state will not say.
+    pub(super) fn judge(&mut self, number: VersionNumber, fate: Fate, why: Option<&str>) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.fate = fate;
+            entry.verdict = why.map(str::to_owned);
+        }
     }
 
     /// Puts `number` into `state` and says so. Does not touch what is active.
@@ -202,16 +213,5 @@ impl Ledger {
 
     pub(super) fn revision(&self) -> u64 {
         self.revision
-    }
-}
-
-fn past(version: &Version, entry: &Entry) -> Past {
-    Past {
-        number: version.number,
-        state: entry.state.name().to_owned(),
-        author: version.author.to_string(),
-        changes: version.reasons.iter().map(|reason| reason.change.clone()).collect(),
-        runs: entry.runs,
-        mean_reward: entry.reward.mean(entry.runs.known()),
     }
 }

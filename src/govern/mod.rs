@@ -10,9 +10,11 @@ mod assign;
 mod content;
 mod edit;
 mod event;
+mod fate;
 mod guard;
 mod guidance;
 mod head;
+mod history;
 mod ledger;
 mod piece;
 mod pieces;
@@ -34,6 +36,7 @@ pub use edit::{Edit, EditError, Proposed, apply_edits};
 pub use event::{
     Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate, Second, Started,
 };
+pub use fate::Fate;
 pub use guard::{GuardRules, Tunable, Violation, check};
 pub use guidance::{Bullet, Guidance};
 pub use head::Tally;
@@ -42,7 +45,7 @@ pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;
 pub use policy::{DriftAction, Policy, Rollout, TrialSpec, WatchSpec};
 pub use proposal::{Answer, GateReport, LlmReport, Part, Proposal};
-pub use request::{Past, Request, RequestId};
+pub use request::{BulletRecord, Past, Request, RequestId};
 pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};
 pub use view::{AgentView, Figures, VersionView};

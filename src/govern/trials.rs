@@ -3,7 +3,7 @@
 use super::ledger::Draft;
 use super::trial::{Note, Opening, Pending, Trial, TrialKind, Verdict};
 use super::watch::{Learnt, Watch};
-use super::{Agent, Author, Decision, DriftAction, Effect, Policy, Started, State};
+use super::{Agent, Author, Decision, DriftAction, Effect, Fate, Policy, Started, State};
 use crate::base::{EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
 use crate::fold::Reward;
@@ -177,6 +177,7 @@ impl Agent {
             }
             Verdict::Promote(why) => {
                 let decision = decided(self, "promoted", &why);
+                self.head.ledger.judge(candidate, Fate::Proven, Some(&why));
                 let mut effects = self.promote(candidate, policy, at);
                 effects.push(decision);
                 effects
@@ -184,6 +185,7 @@ impl Agent {
             Verdict::RollBack(why) if kind == TrialKind::Holdback => {
                 let why = format!("harm shown after its promotion: {why}");
                 let decision = decided(self, "rolled_back", &why);
+                self.head.ledger.judge(candidate, Fate::Harmful, None);
                 self.close_trial();
                 let mut effects = self.activate(held, State::RolledBack { reason: why }, at);
                 effects.push(decision);
@@ -191,10 +193,12 @@ impl Agent {
             }
             Verdict::RollBack(why) => {
                 let decision = decided(self, "rolled_back", &why);
+                self.head.ledger.judge(candidate, Fate::Harmful, None);
                 self.drop_candidate(candidate, State::RolledBack { reason: why }, decision, at)
             }
             Verdict::Futile(why) => {
                 let decision = decided(self, "futile", &why);
+                self.head.ledger.judge(candidate, Fate::NoGain, None);
                 self.drop_candidate(candidate, State::Rejected { reason: why }, decision, at)
             }
             Verdict::Stop(why) => {
@@ -273,6 +277,7 @@ impl Agent {
         let previous = self.head.ledger.previous();
         match (policy.watch.on_drift, previous) {
             (DriftAction::Rollback, Some(previous)) if machine => {
+                self.head.ledger.judge(active, Fate::Refused, None);
                 let mut effects =
                     self.activate(previous, State::RolledBack { reason: why.clone() }, at);
                 effects.push(self.decision("rolled_back", Some(active), why, at));

@@ -162,7 +162,7 @@ fn exemplar(kind: &str, run: &Exemplar) -> Section {
 fn history(request: &Request) -> String {
     let skipped = request.history.len().saturating_sub(MAX_PAST);
     lines(request.history.iter().skip(skipped), |past| {
-        let Past { number, state, author, changes, runs, mean_reward } = past;
+        let Past { number, state, author, changes, runs, mean_reward, .. } = past;
         let reward = mean_reward.map_or("?".to_owned(), |reward| format!("{reward:.3}"));
         format!(
             "{number}, {state}, by {author}: {} runs, success {}, mean reward {reward}; changed: {}",

@@ -11,6 +11,7 @@ mod decode_hostile;
 mod decode_trajectory;
 mod fold;
 mod gate;
+mod history;
 mod http;
 mod kafka_members;
 mod kafka_poison;

@@ -34,6 +34,7 @@ pub(crate) fn request() -> Request {
         trace_id: "trace-1".to_owned(),
         latency: 1.0,
         attempts: 2,
+        signature: None,
         excerpt: format!("thought: {COPIED}"),
     }];
     request

@@ -36,6 +36,7 @@ pub(crate) fn request(system: &str, runs: &[Run]) -> Request {
         window,
         policy,
         history: Vec::new(),
+        bullets: Vec::new(),
         at: EventTime::from_millis(0),
     }
 }

@@ -139,6 +139,7 @@ fn any_rules() -> impl Strategy<Value = GuardRules> {
             max_growth_chars: growth,
             max_bullets: bullets,
             max_bullet_chars: chars,
+            max_unproven_bullets: bullets,
             edit_human_text,
             tunables,
         },
