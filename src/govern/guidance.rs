@@ -96,7 +96,7 @@ impl Guidance {
     }
 
     /// The prompt without the learned block.
-    pub(super) fn human_text(&self) -> String {
+    pub fn human_text(&self) -> String {
         Self { bullets: Vec::new(), ..self.clone() }.render()
     }
 

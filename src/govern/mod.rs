@@ -44,7 +44,7 @@ pub use piece::{Piece, UnknownPiece};
 pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;
 pub use policy::{DriftAction, Policy, Rollout, TrialSpec, WatchSpec};
-pub use proposal::{Answer, GateReport, LlmReport, Part, Proposal};
+pub use proposal::{Answer, Considered, End, GateReport, LlmReport, Part, Proposal};
 pub use request::{BulletRecord, Past, Request, RequestId};
 pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::guard::is_hidden;
-use super::{Author, Proposed, RequestId};
+use super::{Author, Half, Proposed, RequestId};
 use crate::base::VersionNumber;
 
 /// The answer to one request.
@@ -17,6 +17,9 @@ pub struct Proposal {
     pub prompt: Part,
     /// Edits of the config, or why there are none.
     pub config: Part,
+    /// The candidates that this one was chosen from, each with what became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub considered: Vec<Considered>,
     /// How the model was used, for people and metrics.
     pub llm: LlmReport,
     /// Findings the optimizer saw in the window, in a line each, with their counts.
@@ -87,6 +90,53 @@ pub struct Part {
     pub answer: Answer,
     /// What was proposed and refused on the way, each with its reason.
     pub refused: Vec<String>,
+}
+
+/// A candidate that was considered for one half of a proposal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Considered {
+    /// The half.
+    pub half: Half,
+    /// Who made it, e.g. `llm (gemini-2.5-flash), one change`.
+    pub by: String,
+    /// What it would change, an edit each.
+    pub changes: Vec<String>,
+    /// What became of it.
+    pub end: End,
+    /// Why, with the numbers.
+    pub why: String,
+}
+
+/// How a candidate ended before it became a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It is the proposal.
+    Chosen,
+    /// Another is at least as good in every respect.
+    Dominated,
+    /// Another that is not better in every respect was preferred.
+    NotChosen,
+    /// It breaks a rule, or all of it was there or had failed before.
+    Refused,
+    /// Its maker finds that nothing should change.
+    NoChange,
+    /// Its maker did not answer, or not in a way that can be read.
+    Unanswered,
+}
+
+impl End {
+    /// Its name, e.g. `not_chosen`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chosen => "chosen",
+            Self::Dominated => "dominated",
+            Self::NotChosen => "not_chosen",
+            Self::Refused => "refused",
+            Self::NoChange => "no_change",
+            Self::Unanswered => "unanswered",
+        }
+    }
 }
 
 /// Edits, or a reasoned none.

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::extract::object;
 use super::redact::redact;
-use crate::govern::{Answer, Edit, Guidance, Half, Proposed, Request};
+use crate::govern::{Edit, Guidance, Half, Proposed, Request};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -18,6 +18,8 @@ const MAX_EDITS: usize = 16;
 const MAX_NAME_CHARS: usize = 128;
 /// The longest bullet or passage, in characters; the guard's limit is usually lower.
 const MAX_TEXT_CHARS: usize = 4_000;
+/// The longest label of a way to fail, in characters; a longer one is none.
+const MAX_AIM_CHARS: usize = 8;
 /// The longest reason, in characters.
 const MAX_WHY_CHARS: usize = 600;
 
@@ -45,6 +47,23 @@ pub(super) enum Scope {
     Prompts(Vec<&'static str>),
     /// The config, at these keys.
     Config(Vec<String>),
+}
+
+/// What a model answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Parsed {
+    /// Change this; at least one.
+    Edits(Vec<Aimed>),
+    /// Nothing is better than what there is: why.
+    NoChange(String),
+}
+
+/// An edit and what it is meant to help with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Aimed {
+    pub(super) proposed: Proposed,
+    /// The label of a way to fail, as the evidence names it, if it is meant for one.
+    pub(super) aim: Option<String>,
 }
 
 impl Scope {
@@ -103,6 +122,7 @@ impl Scope {
             }),
         };
         let mut fields = edit.as_object().cloned().unwrap_or_default();
+        fields.insert("for".to_owned(), json!({ "type": ["string", "null"] }));
         fields.insert("why".to_owned(), json!({ "type": "string" }));
         let edits = json!({ "type": "array", "items": closed(&fields) });
         closed(&Map::from_iter([
@@ -116,14 +136,18 @@ impl Scope {
         let edits = match self {
             Self::Prompts(ops) => {
                 let form = |op: &&str| match *op {
-                    "add_bullet" => r#"{"op":"add_bullet","text":"..","why":".."}"#,
-                    "change_bullet" => r#"{"op":"change_bullet","id":"..","text":"..","why":".."}"#,
-                    "remove_bullet" => r#"{"op":"remove_bullet","id":"..","why":".."}"#,
-                    _ => r#"{"op":"replace_text","key":"..","old":"..","new":"..","why":".."}"#,
+                    "add_bullet" => r#"{"op":"add_bullet","text":"..","for":"F1","why":".."}"#,
+                    "change_bullet" => {
+                        r#"{"op":"change_bullet","id":"..","text":"..","for":"F1","why":".."}"#
+                    }
+                    "remove_bullet" => r#"{"op":"remove_bullet","id":"..","for":"F1","why":".."}"#,
+                    _ => {
+                        r#"{"op":"replace_text","key":"..","old":"..","new":"..","for":"F1","why":".."}"#
+                    }
                 };
                 ops.iter().map(form).collect::<Vec<_>>().join(" or ")
             }
-            Self::Config(_) => r#"{"key":"..","value":0,"why":".."}"#.to_owned(),
+            Self::Config(_) => r#"{"key":"..","value":0,"for":"F1","why":".."}"#.to_owned(),
         };
         let list = self.list();
         format!(
@@ -136,7 +160,7 @@ impl Scope {
     ///
     /// # Errors
     /// The first thing that is not as asked for.
-    pub(super) fn parse(&self, text: &str) -> Result<Answer, AnswerError> {
+    pub(super) fn parse(&self, text: &str) -> Result<Parsed, AnswerError> {
         if text.len() > MAX_ANSWER_BYTES {
             return Err(AnswerError::TooLong { bytes: text.len() });
         }
@@ -156,17 +180,18 @@ impl Scope {
         if edits.is_empty() {
             let reason = raw.no_change_reason.as_deref().unwrap_or_default();
             return match prose("no_change_reason", reason) {
-                Ok(reason) => Ok(Answer::NoChange { reason }),
+                Ok(reason) => Ok(Parsed::NoChange(reason)),
                 Err(_) => Err(AnswerError::Empty),
             };
         }
         let edits = edits.into_iter().enumerate().map(|(index, edit)| {
             self.edit(edit).map_err(|problem| AnswerError::Edit { edit: index + 1, problem })
         });
-        Ok(Answer::Edits { edits: edits.collect::<Result<_, _>>()? })
+        Ok(Parsed::Edits(edits.collect::<Result<_, _>>()?))
     }
 
-    fn edit(&self, raw: RawEdit) -> Result<Proposed, String> {
+    fn edit(&self, raw: RawEdit) -> Result<Aimed, String> {
+        let aim = raw.aim.filter(|aim| (1..=MAX_AIM_CHARS).contains(&aim.chars().count()));
         let why = prose("why", raw.why.as_deref().unwrap_or_default())?;
         let edit = match self {
             Self::Config(_) => Edit::SetConfig {
@@ -193,7 +218,7 @@ impl Scope {
                 }
             }
         };
-        Ok(Proposed { edit, why })
+        Ok(Aimed { proposed: Proposed { edit, why }, aim })
     }
 }
 
@@ -235,6 +260,8 @@ struct RawEdit {
     new: Option<String>,
     #[serde(default)]
     value: Option<Number>,
+    #[serde(default, rename = "for")]
+    aim: Option<String>,
     #[serde(default)]
     why: Option<String>,
 }
@@ -286,27 +313,30 @@ mod tests {
     #[test]
     fn an_answer_as_asked_for_is_read() {
         let text = "Here you are:\n```json\n{\"edits\":[\
-            {\"op\":\"add_bullet\",\"id\":null,\"text\":\"Look first.\",\"why\":\"12\\nruns\"},\
+            {\"op\":\"add_bullet\",\"id\":null,\"text\":\"Look first.\",\"for\":\"F2\",\"why\":\"12\\nruns\"},\
             {\"op\":\"remove_bullet\",\"id\":\"w1\",\"why\":\"of no use\"}],\
             \"no_change_reason\":null}\n```";
-        let edit = |edit, why: &str| Proposed { edit, why: why.to_owned() };
+        let edit = |edit, aim: Option<&str>, why: &str| Aimed {
+            proposed: Proposed { edit, why: why.to_owned() },
+            aim: aim.map(str::to_owned),
+        };
         let expected = vec![
-            edit(Edit::AddBullet { text: "Look first.".to_owned() }, "12 runs"),
-            edit(Edit::RemoveBullet { id: "w1".to_owned() }, "of no use"),
+            edit(Edit::AddBullet { text: "Look first.".to_owned() }, Some("F2"), "12 runs"),
+            edit(Edit::RemoveBullet { id: "w1".to_owned() }, None, "of no use"),
         ];
-        assert_eq!(prompts().parse(text), Ok(Answer::Edits { edits: expected }));
+        assert_eq!(prompts().parse(text), Ok(Parsed::Edits(expected)));
 
         let text = r#"{"changes":[{"key":"max_step","value":25,"why":"7 runs ended there"}]}"#;
         let set = Edit::SetConfig { key: "max_step".to_owned(), value: json!(25) };
-        let edits = vec![edit(set, "7 runs ended there")];
-        assert_eq!(config().parse(text), Ok(Answer::Edits { edits }));
+        let edits = vec![edit(set, None, "7 runs ended there")];
+        assert_eq!(config().parse(text), Ok(Parsed::Edits(edits)));
     }
 
     #[test]
     fn nothing_to_change_is_an_answer_if_it_says_why() {
         let text = r#"{"edits":[],"no_change_reason":"All runs succeed."}"#;
         let reason = "All runs succeed.".to_owned();
-        assert_eq!(prompts().parse(text), Ok(Answer::NoChange { reason }));
+        assert_eq!(prompts().parse(text), Ok(Parsed::NoChange(reason)));
         assert_eq!(prompts().parse(r#"{"edits":[]}"#), Err(AnswerError::Empty));
         assert_eq!(config().parse(r#"{"no_change_reason":" "}"#), Err(AnswerError::Empty));
     }
@@ -352,7 +382,7 @@ mod tests {
         let key = format!("sk-{}", "a1B2".repeat(6));
         let text = json!({"edits": [], "no_change_reason": format!("saw {key}")}).to_string();
         let reason = "saw [redacted]".to_owned();
-        assert_eq!(prompts().parse(&text), Ok(Answer::NoChange { reason }));
+        assert_eq!(prompts().parse(&text), Ok(Parsed::NoChange(reason)));
     }
 
     #[test]

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use super::answer::Aimed;
 use super::copying::Sources;
 use super::redact::has_secret;
-use crate::govern::{Answer, Content, Edit, Half, Policy, Proposed, Request, apply_edits, check};
+use crate::govern::{Content, Edit, Half, Policy, Proposed, Request, apply_edits, check};
 
 /// Words of the answer's form; see `answer`.
 const FORM: [&str; 5] =
@@ -51,25 +52,15 @@ impl<'a> Judge<'a> {
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 
-    /// Whether `answer` may be given; that nothing should change always may.
-    ///
-    /// # Errors
-    /// Every reason why not.
-    pub(super) fn check_answer(&self, answer: &Answer) -> Result<(), Vec<String>> {
-        match answer {
-            Answer::Edits { edits } => self.check(edits),
-            Answer::NoChange { .. } => Ok(()),
-        }
-    }
-
     /// Takes the `edits` that may be proposed together, the first come first, and says of each of the
     /// others why not.
-    pub(super) fn select(&self, edits: Vec<Proposed>) -> (Vec<Proposed>, Vec<String>) {
-        let (mut taken, mut refused) = (Vec::new(), Vec::new());
-        for edit in edits {
-            let change = edit.reason(self.content).change;
-            taken.push(edit);
-            if let Err(reasons) = self.check(&taken) {
+    pub(super) fn select(&self, edits: Vec<Aimed>) -> (Vec<Aimed>, Vec<String>) {
+        let (mut taken, mut refused): (Vec<Aimed>, Vec<String>) = (Vec::new(), Vec::new());
+        for aimed in edits {
+            let change = aimed.proposed.reason(self.content).change;
+            taken.push(aimed);
+            let proposed: Vec<_> = taken.iter().map(|aimed| aimed.proposed.clone()).collect();
+            if let Err(reasons) = self.check(&proposed) {
                 taken.pop();
                 refused.push(format!("{change}: {}", reasons.join("; ")));
             }
@@ -180,9 +171,10 @@ mod tests {
     #[test]
     fn of_several_edits_those_that_fit_are_taken_and_the_others_named() {
         let request = request();
-        let edits = vec![add("One."), add("Two {x}."), add("One."), add("Three.")];
+        let aimed = |text| Aimed { proposed: add(text), aim: None };
+        let edits = ["One.", "Two {x}.", "One.", "Three."].map(aimed).to_vec();
         let (taken, refused) = Judge::new(&request, Half::Prompts).select(edits);
-        assert_eq!(taken, [add("One."), add("Three.")]);
+        assert_eq!(taken, ["One.", "Three."].map(aimed));
         assert_eq!(refused.len(), 2, "{refused:?}");
         assert!(refused[0].starts_with("add guidance: Two {x}.: "), "{refused:?}");
         assert!(refused[1].contains("repeats"), "{refused:?}");

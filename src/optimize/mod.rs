@@ -13,20 +13,32 @@
 
 mod answer;
 mod budget;
+mod choose;
+mod consult;
 mod copying;
+mod critique;
+mod curate;
 mod evidence;
 mod extract;
 #[cfg(test)]
 mod fixture;
 mod gate;
 mod judge;
+mod likeness;
+mod lineage;
+mod mining;
 mod model;
 mod optimizer;
 mod patterns;
+mod pool;
 mod redact;
 mod sections;
+mod strata;
+mod template;
+mod usage;
 
 pub use gate::{Answering, Gate, Hook, Patience, Program, Service, Unasked};
 pub use model::LlmSettings;
-pub use optimizer::Optimizer;
+pub use optimizer::{Effort, Optimizer};
 pub use patterns::{Finding, find};
+pub use template::{Template, TemplateError};

@@ -1,24 +1,39 @@
 //! Answers requests. It never fails: whatever goes wrong ends in the proposal, with its reason.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::answer::Scope;
-use super::evidence::{BUDGET_CHARS, Brief, brief};
+use super::consult::{Consultation, Heard};
+use super::evidence::{Ask, Task};
 use super::gate::Gate;
 use super::judge::Judge;
-use super::model::{LlmSettings, Model, Question, Said};
+use super::model::{LlmSettings, Model};
 use super::patterns::{Finding, find};
+use super::pool::Pool;
+use super::strata::Strata;
+use super::template::Template;
+use super::usage::Usage;
 use crate::base::{Clock, Digest};
-use crate::govern::{Answer, Author, Edit, Half, LlmReport, Part, Proposal, Proposed, Request};
-
-/// The longest answer that a model is reminded of, in characters.
-const MAX_REMINDER: usize = 4_000;
+use crate::govern::{Author, Considered, End, Half, Part, Proposal, Request};
 
 /// Turns requests into proposals, with a model if there is one.
 pub struct Optimizer {
     backend: Backend,
+    effort: Effort,
+    template: Template,
     gate: Option<Gate>,
+}
+
+/// How much is asked of the model for one half of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Whether it is asked for causes before it is asked for edits of the prompts.
+    pub critique: bool,
+    /// Candidates of the prompts: 1, or 2, of which the second makes a single change. With 2, what the
+    /// rules and earlier versions offer competes too.
+    pub candidates: u32,
+    /// The longest evidence, in tokens.
+    pub evidence_tokens: usize,
 }
 
 enum Backend {
@@ -29,18 +44,11 @@ enum Backend {
     Ready(Box<Model>),
 }
 
-/// What came of asking the model for one half.
-enum Consulted {
-    Answered(Answer),
-    /// Nothing usable: why, and how long the server wants to be left alone.
-    Failed {
-        reason: String,
-        wait: Option<Duration>,
-    },
-    /// Answers that may not stand: why not. The server itself is well.
-    Refused {
-        reason: String,
-    },
+impl Default for Effort {
+    /// The least: one call for each half.
+    fn default() -> Self {
+        Self { critique: false, candidates: 1, evidence_tokens: 4_000 }
+    }
 }
 
 impl Optimizer {
@@ -53,7 +61,22 @@ impl Optimizer {
         } else {
             Backend::Off
         };
-        Self { backend, gate: None }
+        let (effort, template) = (Effort::default(), Template::default());
+        Self { backend, effort, template, gate: None }
+    }
+
+    /// The same, with more or less asked of the model.
+    #[must_use]
+    pub fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// The same, with the evidence laid out by `template`.
+    #[must_use]
+    pub fn with_template(mut self, template: Template) -> Self {
+        self.template = template;
+        self
     }
 
     /// The same, with proposals tried on the operator's problems first.
@@ -74,16 +97,18 @@ impl Optimizer {
     /// The answer to `request`.
     pub async fn propose(&self, request: &Request) -> Proposal {
         let findings = find(request);
+        let strata = Strata::of(request);
         let mut usage = Usage::default();
-        let prompts = Task::new(request, &findings, Half::Prompts);
-        let prompt = self.part(&prompts, &mut usage).await;
-        let config = Task::new(request, &findings, Half::Config);
-        let config = self.part(&config, &mut usage).await;
+        let scene = Scene { request, findings: &findings, strata: &strata };
+        let (prompt, mut considered) = self.part(scene, Half::Prompts, &mut usage).await;
+        let (config, more) = self.part(scene, Half::Config, &mut usage).await;
+        considered.extend(more);
         let proposal = Proposal {
             request: request.id.clone(),
             parent: request.parent,
             prompt,
             config,
+            considered,
             llm: usage.report(),
             findings: findings.into_iter().map(|finding| finding.summary).collect(),
             gate: None,
@@ -95,176 +120,158 @@ impl Optimizer {
         }
     }
 
-    async fn part(&self, task: &Task<'_>, usage: &mut Usage) -> Part {
-        let mut refused = Vec::new();
-        match self.consult(task, usage, &mut refused).await {
-            Some((model, answer)) => Part { author: Author::Llm { model }, answer, refused },
-            None => task.fallback(refused),
+    async fn part(
+        &self,
+        scene: Scene<'_>,
+        half: Half,
+        usage: &mut Usage,
+    ) -> (Part, Vec<Considered>) {
+        let judge = Judge::new(scene.request, half);
+        let mut pool = Pool::new((scene.request, half), scene.findings, scene.strata, &judge);
+        let no_change = self.consult(scene, (half, &judge), &mut pool, usage).await;
+        let several = self.effort.candidates > 1 && pool.has_any();
+        if several || !(pool.has_any() || no_change.is_some()) {
+            pool.add_patterns();
+            pool.add_revived();
         }
+        let none = || (Author::Patterns, "no finding justifies a change".to_owned());
+        let (part, considered) = pool.close(no_change.unwrap_or_else(none));
+        let by_model = matches!(part.author, Author::Llm { .. });
+        usage.report.optimizations += u32::from(by_model && !part.answer.edits().is_empty());
+        (part, considered)
     }
 
-    /// What the model answers, and its name; `None` if there is nothing to ask, no one to ask, or
-    /// nothing usable came of it.
+    /// Asks the model for candidates, if there is anything to ask and anyone to ask. What it says if it
+    /// finds that nothing should change.
     async fn consult(
         &self,
-        task: &Task<'_>,
+        scene: Scene<'_>,
+        (half, judge): (Half, &Judge<'_>),
+        pool: &mut Pool<'_>,
         usage: &mut Usage,
-        refused: &mut Vec<String>,
-    ) -> Option<(String, Answer)> {
-        let Task { request, findings, half, judge } = task;
-        let half = *half;
-        let scope = Scope::of(request, half)?;
+    ) -> Option<(Author, String)> {
+        let scope = Scope::of(scene.request, half)?;
         let model = match &self.backend {
             Backend::Off => return None,
-            Backend::Missing(problem) => return usage.failed(half, problem.clone()),
+            Backend::Missing(problem) => {
+                usage.failed(half, problem.clone());
+                return None;
+            }
             Backend::Ready(model) => model,
         };
-        if let Some(objection) = model.objection() {
-            return usage.failed(half, objection);
-        }
-        let brief = brief(request, findings, half, &scope, BUDGET_CHARS);
-        let seed = Digest::hash64(format!("{} {half:?}", request.id).as_bytes());
-        let consultation = Consultation { model, judge, scope: &scope, brief, seed };
-        match consultation.hold(&mut usage.report, refused).await {
-            Consulted::Answered(answer) => {
-                model.note(Ok(()));
-                usage.served += 1;
-                usage.report.optimizations += u32::from(!answer.edits().is_empty());
-                Some((model.name().to_owned(), answer))
-            }
-            Consulted::Refused { reason } => {
-                model.note(Ok(()));
-                usage.failed(half, reason)
-            }
-            Consulted::Failed { reason, wait } => {
-                model.note(Err(wait));
-                usage.failed(half, reason)
-            }
-        }
+        let talk = Talk {
+            scene,
+            half,
+            scope: &scope,
+            judge,
+            model,
+            effort: self.effort,
+            template: &self.template,
+        };
+        talk.hold(pool, usage).await
     }
 }
 
-/// One half of a request.
-struct Task<'a> {
+/// What a request shows.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
     request: &'a Request,
     findings: &'a [Finding],
+    strata: &'a Strata,
+}
+
+/// All that is said with the model about one half.
+struct Talk<'a> {
+    scene: Scene<'a>,
     half: Half,
-    judge: Judge<'a>,
-}
-
-impl<'a> Task<'a> {
-    fn new(request: &'a Request, findings: &'a [Finding], half: Half) -> Self {
-        Self { request, findings, half, judge: Judge::new(request, half) }
-    }
-
-    /// The edits of the patterns, or why there are none.
-    fn fallback(&self, mut refused: Vec<String>) -> Part {
-        let of_half = |edit: &&Proposed| {
-            let config = matches!(edit.edit, Edit::SetConfig { .. });
-            config == (self.half == Half::Config)
-        };
-        let edits = self.findings.iter().flat_map(|finding| &finding.edits).filter(of_half);
-        let (edits, left_out) = self.judge.select(edits.cloned().collect());
-        refused.extend(left_out);
-        let answer = if edits.is_empty() {
-            Answer::NoChange { reason: "no finding justifies a change".to_owned() }
-        } else {
-            Answer::Edits { edits }
-        };
-        Part { author: Author::Patterns, answer, refused }
-    }
-}
-
-/// How the model was used, over both halves.
-#[derive(Default)]
-struct Usage {
-    report: LlmReport,
-    /// Halves that the model answered.
-    served: usize,
-    /// Halves that it did not, and why.
-    failed: Vec<(Half, String)>,
-}
-
-impl Usage {
-    fn failed<T>(&mut self, half: Half, reason: String) -> Option<T> {
-        self.failed.push((half, reason));
-        None
-    }
-
-    /// What holds for all that was asked is said once.
-    fn report(self) -> LlmReport {
-        let Self { mut report, served, failed } = self;
-        let same = failed.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a == b));
-        let said = failed.iter().map(|(half, reason)| match half {
-            Half::Prompts => format!("prompts: {reason}"),
-            Half::Config => format!("config: {reason}"),
-        });
-        report.fallback = match failed.first() {
-            None => None,
-            Some((_, reason)) if same && served == 0 => Some(reason.clone()),
-            Some(_) => Some(said.collect::<Vec<_>>().join("; ")),
-        };
-        report
-    }
-}
-
-/// One conversation with the model about one half.
-struct Consultation<'a> {
-    model: &'a Model,
-    judge: &'a Judge<'a>,
     scope: &'a Scope,
-    brief: Brief,
-    seed: u64,
+    judge: &'a Judge<'a>,
+    model: &'a Model,
+    effort: Effort,
+    template: &'a Template,
 }
 
-impl Consultation<'_> {
-    async fn hold(self, report: &mut LlmReport, refused: &mut Vec<String>) -> Consulted {
-        let schema = self.scope.schema();
-        let mut said = vec![Said::Ours(self.brief.evidence)];
-        let mut attempts = self.model.max_attempts();
-        report.model = Some(self.model.name().to_owned());
-        let mut corrected = false;
-        loop {
-            let system = &self.brief.system;
-            let question = Question { system, said: &said, schema: &schema, seed: self.seed };
-            let reply = match self.model.ask(&question, &mut attempts, report).await {
-                Ok(reply) => reply,
-                Err(silence) => {
-                    return Consulted::Failed { reason: silence.reason, wait: silence.wait };
-                }
+impl Talk<'_> {
+    async fn hold(&self, pool: &mut Pool<'_>, usage: &mut Usage) -> Option<(Author, String)> {
+        let author = Author::Llm { model: self.model.name().to_owned() };
+        let causes = self.causes(usage).await;
+        let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
+        for task in self.tasks().iter().copied() {
+            let by = match task {
+                Task::EditOne => format!("{author}, one edit"),
+                Task::Edit | Task::Critique => author.to_string(),
             };
-            let problem = match self.scope.parse(&reply.text) {
-                Ok(answer) => match self.judge.check_answer(&answer) {
-                    Ok(()) => return Consulted::Answered(answer),
-                    Err(reasons) => {
-                        let reason = reasons.join("; ");
-                        refused.push(format!("the model's answer: {reason}"));
-                        if corrected || attempts == 0 {
-                            let reason = format!("the model's edits were refused: {reason}");
-                            return Consulted::Refused { reason };
-                        }
-                        corrected = true;
-                        reason
-                    }
-                },
-                Err(problem) => {
-                    let cut =
-                        if reply.cut_off { " (it was cut off at the token limit)" } else { "" };
-                    if attempts == 0 {
-                        let reason =
-                            format!("the model's answer could not be read: {problem}{cut}");
-                        return Consulted::Failed { reason, wait: None };
-                    }
-                    format!("{problem}{cut}")
+            if let Some(objection) = self.model.objection() {
+                failures.push(objection.clone());
+                pool.none(by, End::Unanswered, objection);
+                break;
+            }
+            usage.report.model = Some(self.model.name().to_owned());
+            let mut refused = Vec::new();
+            let heard = self.about(task, &causes).hold(&mut usage.report, &mut refused).await;
+            pool.refuse(refused);
+            self.model.note(match &heard {
+                Heard::Failed { wait, .. } => Err(*wait),
+                _ => Ok(()),
+            });
+            match heard {
+                Heard::Edits(edits) => {
+                    served = true;
+                    pool.add(author.clone(), by, edits);
                 }
-            };
-            // The last answer and what is wrong with it; earlier ones would only use up room.
-            said.truncate(1);
-            said.push(Said::Theirs(reply.text.chars().take(MAX_REMINDER).collect()));
-            said.push(Said::Ours(format!(
-                "This answer was refused: {problem}. Answer again in full, with one JSON object, \
-                 without what was refused, or with no edits and a no_change_reason."
-            )));
+                Heard::NoChange(reason) => {
+                    served = true;
+                    pool.none(by, End::NoChange, reason.clone());
+                    no_change.get_or_insert(reason);
+                }
+                Heard::Refused(reason) => {
+                    pool.none(by, End::Refused, reason.clone());
+                    failures.push(reason);
+                }
+                Heard::Failed { reason, .. } => {
+                    pool.none(by, End::Unanswered, reason.clone());
+                    failures.push(reason);
+                    break;
+                }
+            }
         }
+        if served {
+            usage.served();
+        } else if let Some(reason) = failures.into_iter().next() {
+            usage.failed(self.half, reason);
+        }
+        no_change.map(|reason| (author, reason))
+    }
+
+    fn tasks(&self) -> &'static [Task] {
+        let several = self.half == Half::Prompts && self.effort.candidates > 1;
+        if several { &[Task::Edit, Task::EditOne] } else { &[Task::Edit] }
+    }
+
+    /// What a first reading finds. It helps and no more: where it fails, edits are asked for without.
+    async fn causes(&self, usage: &mut Usage) -> Vec<String> {
+        let worth = self.effort.critique
+            && self.half == Half::Prompts
+            && self.scene.request.window.counts.failure > 0;
+        if !worth || self.model.objection().is_some() {
+            return Vec::new();
+        }
+        usage.report.model = Some(self.model.name().to_owned());
+        match self.about(Task::Critique, &[]).critique(&mut usage.report).await {
+            Ok(causes) => causes,
+            Err(silence) => {
+                tracing::debug!(reason = %silence.reason, "no causes are found ahead of the edits");
+                Vec::new()
+            }
+        }
+    }
+
+    fn about<'b>(&'b self, task: Task, causes: &'b [String]) -> Consultation<'b> {
+        let Scene { request, findings, strata } = self.scene;
+        let (half, scope, template) = (self.half, self.scope, self.template);
+        let tokens = self.effort.evidence_tokens;
+        let ask = Ask { request, findings, strata, half, scope, task, causes, tokens, template };
+        let seed = Digest::hash64(format!("{} {half:?} {task:?}", request.id).as_bytes());
+        Consultation { model: self.model, judge: self.judge, ask, seed }
     }
 }

@@ -3,14 +3,17 @@
 //! Titles and figures are ours; tool names, error texts, excerpts, prompts and what earlier versions
 //! changed are others' and go into fenced sections.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::Finding;
 use super::answer::Scope;
 use super::budget::Keep;
-use super::evidence::Section;
+use super::evidence::{Ask, Section};
+use super::lineage::told;
+use super::strata::{Better, Strata};
 use crate::fold::{Exemplar, Reward, Sketch, Split};
-use crate::govern::{Guidance, Half, Past, Request};
+use crate::govern::{BulletRecord, Fate, Half, Past, Request};
 
 /// The most rows of a table.
 const MAX_ROWS: usize = 12;
@@ -18,37 +21,48 @@ const MAX_ROWS: usize = 12;
 const MAX_PAST: usize = 8;
 /// The longest name of a tool or a key, in characters.
 const MAX_NAME: usize = 60;
+/// The most failed runs that are shown, each of another way to fail if there are so many, and the most
+/// successes beside them.
+const MAX_FAILED: usize = 4;
+const MAX_SUCCEEDED: usize = 2;
 
-/// The sections for one half of `request`, in the order in which they are read.
-pub(super) fn of(
-    request: &Request,
-    findings: &[Finding],
-    half: Half,
-    scope: &Scope,
-) -> Vec<Section> {
+/// The keys of all sections, in the order in which they are read.
+pub(super) const KEYS: [&str; 12] = [
+    "agent", "reward", "runs", "findings", "tools", "failures", "contrast", "history", "causes",
+    "prompts", "config", "allowed",
+];
+
+/// The sections for one half of a request, in the order in which they are read.
+pub(super) fn of(ask: &Ask<'_>) -> Vec<Section> {
+    let Ask { request, findings, strata, half, scope, causes, .. } = *ask;
     let mut sections = vec![
-        Section::new("The agent", agent(request), 4),
-        Section::new("Reward", reward(request), 4),
-        Section::new("Runs", runs(request), 4),
-        Section::fenced("Findings, the strongest first", lines(findings, |f| f.summary.clone()), 6),
-        Section::fenced("Tools", tools(request), 6),
-        Section::fenced("What failed runs ended with", signatures(request), 3),
+        Section::new("agent", "The agent", agent(request), 4),
+        Section::new("reward", "Reward", reward(request), 4),
+        Section::new("runs", "Runs", runs(request), 4),
+        Section::fenced("findings", "Findings, the strongest first", found(findings), 6),
+        Section::fenced("tools", "Tools", tools(request), 6),
+        Section::fenced("failures", "Ways to fail, the commonest first", failures(strata), 6),
     ];
-    let exemplars = &request.window.exemplars;
-    sections.extend(exemplars.worst.iter().map(|run| exemplar("Failed run", run)));
-    sections.extend(exemplars.best.iter().map(|run| exemplar("Successful run", run)));
-    sections.push(Section::fenced("Earlier versions and how they fared", history(request), 5));
+    sections.extend(contrast(request, strata));
+    let history = history(request, strata);
+    sections.push(Section::fenced("history", "Earlier versions and how they fared", history, 6));
+    let read = lines(causes, Clone::clone);
+    sections.push(Section::fenced("causes", "What a first reading of all this found", read, 6));
     for (key, text) in &request.content.prompts {
         let weight = if half == Half::Prompts { 10 } else { 3 };
         let title = format!("Prompt {}", name(key));
-        let section = Section::fenced(&title, text.clone(), weight);
+        let section = Section::fenced("prompts", &title, text.clone(), weight);
         sections.push(Section { keep: Keep::Ends, ..section });
     }
     let config = serde_json::to_string_pretty(&request.content.config).unwrap_or_default();
-    sections.push(Section::fenced("Config", config, 4));
+    sections.push(Section::fenced("config", "Config", config, 4));
     sections.extend(bullets(request, scope));
-    sections.push(Section::new("What you may change", allowed(request, scope), 8));
+    sections.push(Section::new("allowed", "What you may change", allowed(request, scope), 8));
     sections
+}
+
+fn found(findings: &[Finding]) -> String {
+    lines(findings, |finding| finding.summary.clone())
 }
 
 fn agent(request: &Request) -> String {
@@ -106,6 +120,7 @@ fn runs(request: &Request) -> String {
         format!("Seconds of successes: {}.", quantiles(&window.latency_of_successes, 1000.0)),
         format!("Tool calls: {}.", quantiles(&window.attempts, 1.0)),
         format!("Rounds of successes: {}.", quantiles(&window.rounds_of_successes, 1.0)),
+        format!("Tries of successes: {}.", quantiles(&window.tries_of_successes, 1.0)),
     ];
     let left_out = counts.aborted + counts.unknown;
     if left_out > 0 {
@@ -147,39 +162,120 @@ fn tools(request: &Request) -> String {
     })
 }
 
-fn signatures(request: &Request) -> String {
-    let mut signatures: Vec<_> = request.window.signatures.iter().collect();
-    signatures.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
-    signatures.truncate(MAX_ROWS / 2);
-    lines(signatures, |(signature, count)| format!("{count} times: {signature}"))
+fn failures(strata: &Strata) -> String {
+    let mut text = lines(&strata.list, |stratum| {
+        format!(
+            "{}: {} of {} failures ended with: {}",
+            stratum.label, stratum.failures, strata.failures, stratum.cluster.template
+        )
+    });
+    let named: u64 = strata.list.iter().map(|stratum| stratum.failures).sum();
+    let rest = strata.failures.saturating_sub(named);
+    if rest > 0 && !strata.list.is_empty() {
+        text.push_str(&format!("\n- {rest} of {} failures ended otherwise", strata.failures));
+    }
+    text
+}
+
+/// Failed runs, the commonest ways to fail first, against successes; none twice.
+fn contrast(request: &Request, strata: &Strata) -> Vec<Section> {
+    let exemplars = &request.window.exemplars;
+    let of_way = |place: usize| {
+        let each = exemplars.of_signature.iter().filter_map(|(_, kept)| kept.as_ref());
+        let own = each.chain(&exemplars.worst).filter(move |run| way(strata, run) == Some(place));
+        own.max_by_key(|run| run.rank)
+    };
+    let telling = (0..strata.list.len()).filter_map(of_way).chain(&exemplars.worst);
+    let mut shown: BTreeSet<&str> = BTreeSet::new();
+    let mut failed = Vec::new();
+    for run in telling {
+        if failed.len() < MAX_FAILED && shown.insert(run.excerpt.as_str()) {
+            failed.push(run);
+        }
+    }
+    let mut succeeded: Vec<_> = exemplars.best.iter().collect();
+    succeeded.retain(|run| shown.insert(run.excerpt.as_str()));
+    succeeded.truncate(MAX_SUCCEEDED);
+    let failed = failed.into_iter().map(|run| {
+        let way = way(strata, run).and_then(|place| strata.list.get(place));
+        let kind = way.map_or("Failed run".to_owned(), |way| format!("Failed run, {}", way.label));
+        exemplar(&kind, run)
+    });
+    failed.chain(succeeded.into_iter().map(|run| exemplar("Successful run", run))).collect()
+}
+
+fn way(strata: &Strata, run: &Exemplar) -> Option<usize> {
+    strata.of_signature(run.signature.as_deref()?)
 }
 
 fn exemplar(kind: &str, run: &Exemplar) -> Section {
     let title = format!("{kind}: {:.0} s, {} tool calls", run.latency, run.attempts);
-    Section::fenced(&title, run.excerpt.clone(), 3)
+    Section::fenced("contrast", &title, run.excerpt.clone(), 4)
 }
 
-fn history(request: &Request) -> String {
+fn history(request: &Request, strata: &Strata) -> String {
     let skipped = request.history.len().saturating_sub(MAX_PAST);
-    lines(request.history.iter().skip(skipped), |past| {
-        let Past { number, state, author, changes, runs, mean_reward, .. } = past;
+    let mut text = lines(request.history.iter().skip(skipped), |past| {
+        let Past { number, state, author, changes, runs, mean_reward, fate, why, .. } = past;
         let reward = mean_reward.map_or("?".to_owned(), |reward| format!("{reward:.3}"));
+        let fate = match (fate, why) {
+            (Fate::Open, _) => String::new(),
+            (fate, None) => format!("; {}", fate.words()),
+            (fate, Some(why)) => format!("; {}: {why}", fate.words()),
+        };
         format!(
-            "{number}, {state}, by {author}: {} runs, success {}, mean reward {reward}; changed: {}",
+            "{number}, {state}, by {author}: {} runs, success {}, mean reward {reward}{fate}; changed: {}",
             runs.known(),
             percent(runs.success_rate()),
             changes.join("; "),
         )
-    })
+    });
+    let front = strata.front(request);
+    let better = lines(&front, |better| {
+        let Better { past, stratum, then, now } = better;
+        let label = strata.list.get(*stratum).map_or("?", |stratum| stratum.label.as_str());
+        format!(
+            "{} failed less by {label}: {} of its runs, now {}; it said: {}",
+            past.number,
+            percent(Some(*then)),
+            percent(Some(*now)),
+            past.added.join("; ")
+        )
+    });
+    if !better.is_empty() {
+        text.push('\n');
+        text.push_str(&better);
+    }
+    let failed: Vec<_> = request.history.iter().filter(|past| past.fate.is_bad()).collect();
+    if !failed.is_empty() {
+        text.push_str("\nDo not propose again what failed: ");
+        let said =
+            |past: &&Past| one_line_of(&format!("{}: {}", told(past), past.changes.join("; ")));
+        text.push_str(&failed.iter().map(said).collect::<Vec<_>>().join(". "));
+    }
+    text
 }
 
-/// The learned bullets, where they may be changed.
+/// The learned bullets and what stands behind each, where they may be changed.
 fn bullets(request: &Request, scope: &Scope) -> Option<Section> {
     let Scope::Prompts(_) = scope else { return None };
-    let prompt = request.content.prompts.get(&request.policy.guidance_key)?;
-    let guidance = Guidance::parse(prompt);
-    let body = lines(guidance.bullets(), |bullet| format!("{}: {}", bullet.id, bullet.text));
-    Some(Section::fenced("Learned bullets by id", body, 6))
+    let body = lines(&request.bullets, |bullet| {
+        let BulletRecord { id, text, since, fate, with, without } = bullet;
+        let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+        let stands = match fate {
+            Fate::Proven => "proven",
+            Fate::Vouched => "accepted by a person",
+            _ => "unproven",
+        };
+        format!(
+            "{id} ({stands}{since}; success {} of {} runs with it, {} of {} without): {text}",
+            percent(with.success_rate()),
+            with.total(),
+            percent(without.success_rate()),
+            without.total(),
+        )
+    });
+    Some(Section::fenced("prompts", "Learned bullets by id", body, 6))
 }
 
 fn allowed(request: &Request, scope: &Scope) -> String {
@@ -246,6 +342,9 @@ fn lines<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> S
 }
 
 fn one_line(text: &impl Display) -> String {
-    let text = text.to_string();
-    format!("- {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
+    format!("- {}", one_line_of(&text.to_string()))
+}
+
+fn one_line_of(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

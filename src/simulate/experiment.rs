@@ -176,6 +176,7 @@ impl Bench {
         let edit = Edit::AddBullet { text: "A simulated change.".to_owned() };
         let edits = vec![Proposed { edit, why: "simulated".to_owned() }];
         let proposal = Proposal {
+            considered: Vec::new(),
             request: request.id,
             parent: request.parent,
             prompt: part(Answer::Edits { edits }),

@@ -120,6 +120,7 @@ fn proposal(request: &Request, edits: Vec<Edit>) -> Proposal {
         config: Part { author: Author::Patterns, answer: none, refused: Vec::new() },
         llm: LlmReport::default(),
         findings: Vec::new(),
+        considered: Vec::new(),
         gate: None,
         gate_problem: None,
     }

@@ -90,6 +90,7 @@ impl Drive {
             config: none(Author::Patterns),
             llm: LlmReport::default(),
             findings: Vec::new(),
+            considered: Vec::new(),
             gate: None,
             gate_problem: None,
         };

@@ -109,6 +109,7 @@ impl Live {
             config: part(Answer::NoChange { reason: "none".to_owned() }),
             llm: LlmReport::default(),
             findings: Vec::new(),
+            considered: Vec::new(),
             gate: None,
             gate_problem: None,
         }));
