@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::parts::{open_repo, optimizer};
+use super::parts::{LayoutError, open_repo, optimizer};
 use super::recall::recall;
 use crate::base::{AgentName, Clock, EventTime, SystemClock, VersionNumber};
 use crate::config::Config;
 use crate::decode::{Run, Trace};
 use crate::fold::WindowKind;
 use crate::govern::{
-    Agent, AgentView, Command, CommandKind, Decision, Effect, Event, EventBody, Figures, LlmReport,
-    Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
+    Agent, AgentView, Command, CommandKind, Considered, Decision, Effect, Event, EventBody,
+    Figures, LlmReport, Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
 };
 use crate::optimize::Optimizer;
 use crate::publish::{ConfigRepo, PublishError};
@@ -61,6 +61,9 @@ pub enum CycleError {
     /// The config repo failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The evidence cannot be laid out as the operator wants.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
 }
 
 /// What a cycle did. The first six fields are the original's.
@@ -113,6 +116,8 @@ pub struct AgentReport {
     pub changes: Vec<Reason>,
     /// What was proposed and refused, with the reason.
     pub refused: Vec<String>,
+    /// The candidates that were considered, each with what became of it.
+    pub considered: Vec<Considered>,
     /// How the model was used.
     pub llm: LlmReport,
     /// What was decided on the way, in a line each.
@@ -123,10 +128,10 @@ impl MetaAgent {
     /// A learner for `config`, with its repo and its model.
     ///
     /// # Errors
-    /// If the repo cannot be opened.
+    /// If the repo cannot be opened, or the evidence not be laid out.
     pub fn new(config: Config) -> Result<Self, CycleError> {
         let repo = open_repo(&config)?;
-        let optimizer = optimizer(&config);
+        let optimizer = optimizer(&config)?;
         let clock = Arc::new(SystemClock);
         let (agents, options) = (BTreeMap::new(), CycleOptions::default());
         Ok(Self { config, repo, optimizer, clock, agents, cycles: 0, options })
@@ -328,6 +333,7 @@ impl AgentReport {
     fn take_proposal(&mut self, proposal: &Proposal) {
         self.findings.clone_from(&proposal.findings);
         self.llm.clone_from(&proposal.llm);
+        self.considered.clone_from(&proposal.considered);
         for part in [&proposal.prompt, &proposal.config] {
             self.refused.extend_from_slice(&part.refused);
         }

@@ -1,11 +1,14 @@
 //! From configuration to the parts it describes. Secrets are read from the environment here, at the
 //! edge, and nowhere below.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::SystemClock;
-use crate::config::{self, Config, Llm, Repo};
-use crate::optimize::{Gate, LlmSettings, Optimizer, Patience, Program, Service};
+use crate::config::{self, Config, Llm, Proposals, Repo};
+use crate::optimize::{
+    Effort, Gate, LlmSettings, Optimizer, Patience, Program, Service, Template, TemplateError,
+};
 use crate::publish::{ConfigRepo, PublishError, RepoOptions};
 
 /// The config repo's options; none if no repo is configured.
@@ -40,8 +43,40 @@ pub fn gate(config: &Config) -> Option<Gate> {
     })
 }
 
+/// Why the evidence cannot be laid out as the operator wants.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The file cannot be read.
+    #[error("proposals.template: cannot read {path}: {source}", path = .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no template that can be used.
+    #[error("proposals.template: {path}: {source}", path = .path.display())]
+    Template {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TemplateError,
+    },
+}
+
+fn template(path: Option<&Path>) -> Result<Template, LayoutError> {
+    let Some(path) = path else { return Ok(Template::default()) };
+    let of = || path.to_owned();
+    let text =
+        std::fs::read_to_string(path).map_err(|source| LayoutError::Read { path: of(), source })?;
+    Template::new(&text).map_err(|source| LayoutError::Template { path: of(), source })
+}
+
 /// The optimizer with its model, if one is configured and its key is in the environment, and its gate.
-pub fn optimizer(config: &Config) -> Optimizer {
+///
+/// # Errors
+/// If the operator's layout of the evidence cannot be used.
+pub fn optimizer(config: &Config) -> Result<Optimizer, LayoutError> {
     let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens } =
         config.llm.clone();
     let settings = LlmSettings {
@@ -55,5 +90,10 @@ pub fn optimizer(config: &Config) -> Optimizer {
         ..LlmSettings::default()
     };
     let variable = |name: &str| std::env::var(name).ok();
-    Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock)).with_gate(gate(config))
+    let Proposals { critique, candidates, evidence_tokens, template } = &config.proposals;
+    let (critique, candidates, evidence_tokens) = (*critique, *candidates, *evidence_tokens);
+    let optimizer = Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock))
+        .with_effort(Effort { critique, candidates, evidence_tokens })
+        .with_template(self::template(template.as_deref())?);
+    Ok(optimizer.with_gate(gate(config)))
 }

@@ -39,16 +39,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         config::Log::Kafka { settings, .. } => findings.extend(cluster(settings, args)),
     }
     findings.extend(repo(env));
-    let problem = optimizer(&env.config).problem();
-    findings.push(Finding {
-        what: "model",
-        ok: problem.is_none(),
-        detail: match problem {
-            Some(problem) => format!("{problem}; patterns alone will decide"),
-            None if env.config.llm.enabled => format!("{} is set up", env.config.llm.model),
-            None => "switched off: patterns alone will decide".to_owned(),
-        },
-    });
+    findings.push(model(env));
     findings.extend(offline_gate(env));
     if env.output.json {
         env.output.value(&findings)?;
@@ -111,6 +102,25 @@ fn cluster(settings: &KafkaSettings, args: &Args) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn model(env: &Env) -> Finding {
+    let optimizer = match optimizer(&env.config) {
+        Ok(optimizer) => optimizer,
+        Err(problem) => {
+            return Finding { what: "evidence", ok: false, detail: problem.to_string() };
+        }
+    };
+    let problem = optimizer.problem();
+    Finding {
+        what: "model",
+        ok: problem.is_none(),
+        detail: match problem {
+            Some(problem) => format!("{problem}; patterns alone will decide"),
+            None if env.config.llm.enabled => format!("{} is set up", env.config.llm.model),
+            None => "switched off: patterns alone will decide".to_owned(),
+        },
+    }
 }
 
 fn offline_gate(env: &Env) -> Option<Finding> {

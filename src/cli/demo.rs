@@ -74,7 +74,7 @@ pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
         EmbeddedLog::open(&config.data_dir, Arc::new(SystemClock)).map_err(Failure::failed)?,
     );
     let app = App {
-        optimizer: Arc::new(optimizer(&config)),
+        optimizer: Arc::new(optimizer(&config).map_err(Failure::usage)?),
         config: Arc::new(config),
         log: log.clone(),
         repo: Some(repo),

@@ -136,6 +136,17 @@ fn print_agent(agent: &AgentReport, env: &Env) {
     for refused in &agent.refused {
         output.line(output.paint(Tone::Bad, &format!("  refused  {}", safe(refused))));
     }
+    for one in &agent.considered {
+        let changes = one.changes.join("; ");
+        let line = format!(
+            "  {:<12} {}: {}; {}",
+            one.end.name(),
+            safe(&one.by),
+            safe(&changes),
+            safe(&one.why)
+        );
+        output.line(output.paint(Tone::Faint, &line));
+    }
     if let Some(fallback) = &agent.llm.fallback {
         output.line(output.paint(Tone::Faint, &format!("  no model {}", safe(fallback))));
     }

@@ -37,7 +37,7 @@ pub(super) fn main(_args: &Args, env: Env) -> Result<(), Failure> {
         })?;
         let bound = listener.local_addr().map_err(Failure::failed)?;
         tracing::info!(%bound, log = %place(&config), "whetstone is running");
-        let optimizer = Arc::new(optimizer(&config));
+        let optimizer = Arc::new(optimizer(&config).map_err(Failure::usage)?);
         let metrics = Metrics::new().map_err(Failure::failed)?;
         let clock = Arc::new(SystemClock);
         let app = App { config: Arc::new(config), log, optimizer, repo, clock, metrics };

@@ -69,6 +69,8 @@ pub struct Config {
     pub repo: Repo,
     /// The model.
     pub llm: Llm,
+    /// How proposals are made.
+    pub proposals: Proposals,
     /// The offline gate, if there is one.
     pub gate: Option<Gate>,
     policy: Policy,
@@ -146,6 +148,19 @@ pub struct Llm {
     pub temperature: f64,
     /// The longest answer, in tokens.
     pub max_tokens: u32,
+}
+
+/// How proposals are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposals {
+    /// Whether the model looks for causes before it edits.
+    pub critique: bool,
+    /// Candidates of the prompts that the model makes: 1 or 2.
+    pub candidates: u32,
+    /// The longest evidence for the model, in tokens.
+    pub evidence_tokens: usize,
+    /// A file with the layout of the evidence; whetstone's own if not given.
+    pub template: Option<PathBuf>,
 }
 
 /// What tries a candidate before any live run sees it.

@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) roles: RawRoles,
     pub(super) repo: RawRepo,
     pub(super) llm: RawLlm,
+    pub(super) proposals: RawProposals,
     pub(super) gate: RawGate,
     #[serde(flatten)]
     pub(super) policy: RawPolicy,
@@ -91,6 +92,14 @@ pub(super) struct RawLlm {
     pub(super) attempts: u64,
     pub(super) temperature: f64,
     pub(super) max_tokens: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawProposals {
+    pub(super) critique: bool,
+    pub(super) candidates: u64,
+    pub(super) evidence_tokens: u64,
+    pub(super) template: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use serde_yaml::Value;
 use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
-use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
+use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawProposals, RawRepo, RawRoles};
 use super::secret::configured;
 use super::shape::merge;
-use super::{Config, Http, Llm, Log, Repo, Roles, gate, kafka, policy};
+use super::{Config, Http, Llm, Log, Proposals, Repo, Roles, gate, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
 
@@ -41,6 +41,7 @@ pub(super) fn resolve(
         roles: roles(&raw.roles),
         repo: repo(raw.repo, &mut checks),
         llm: llm(raw.llm, &mut checks),
+        proposals: proposals(raw.proposals, &mut checks),
         gate: gate::resolve(&raw.gate, environment, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
@@ -149,6 +150,17 @@ fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         temperature: checks.within("llm.temperature", raw.temperature, 0.0..=2.0),
         max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+    }
+}
+
+fn proposals(raw: RawProposals, checks: &mut Checks) -> Proposals {
+    let candidates = checks.within("proposals.candidates", raw.candidates, 1..=2);
+    let tokens = checks.within("proposals.evidence_tokens", raw.evidence_tokens, 500..=1_000_000);
+    Proposals {
+        critique: raw.critique,
+        candidates: u32::try_from(candidates).unwrap_or(u32::MAX),
+        evidence_tokens: usize::try_from(tokens).unwrap_or(usize::MAX),
+        template: raw.template.map(|path| PathBuf::from(checks.text("proposals.template", path))),
     }
 }
 

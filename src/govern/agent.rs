@@ -6,9 +6,9 @@ use super::seen::Seen;
 use super::trial::{Pending, Trial};
 use super::trials::no_trial;
 use super::{
-    Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Fate, GateReport,
-    Half, Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
-    apply_edits, check,
+    Author, Command, CommandKind, Considered, Content, Decision, Effect, End, Event, EventBody,
+    Fate, GateReport, Half, Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version,
+    VersionRecord, apply_edits, check,
 };
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
@@ -35,6 +35,9 @@ struct Order<'a> {
     reason: &'a str,
     at: EventTime,
 }
+
+/// The most candidates of one proposal that are told of; an optimizer of ours has at most a handful.
+const MAX_CONSIDERED: usize = 32;
 
 /// Stands for "no version": runs of an agent that the config repo does not know.
 const UNVERSIONED: VersionNumber = VersionNumber(0);
@@ -193,6 +196,7 @@ impl Agent {
             policy: policy.clone(),
             history: self.history(&policy.guidance_key),
             bullets: self.bullets(&active.content, &policy.guidance_key),
+            retired: self.retired(&active.content, &policy.guidance_key),
             at,
         }))])
     }
@@ -203,7 +207,8 @@ impl Agent {
             return vec![self.decision("proposal_refused", None, why, at)];
         }
         self.head.asked = None;
-        match self.draft(proposal, policy) {
+        let mut effects = self.considered(proposal, at);
+        effects.extend(match self.draft(proposal, policy) {
             Ok(draft) => match &proposal.gate {
                 Some(gate) if !gate.passed => self.turn_away(draft, gate, at),
                 Some(gate) => {
@@ -213,7 +218,18 @@ impl Agent {
                 None => self.introduce(draft, policy, at),
             },
             Err((decision, why)) => vec![self.decision(decision, None, why, at)],
-        }
+        });
+        effects
+    }
+
+    /// What became of the candidates that are not the proposal: each ends by name, with its numbers.
+    fn considered(&self, proposal: &Proposal, at: EventTime) -> Vec<Effect> {
+        let ended = proposal.considered.iter().filter(|one| one.end != End::Chosen);
+        let decision = |one: &Considered| {
+            let name = format!("candidate_{}", one.end.name());
+            self.decision(&name, None, one.words(), at)
+        };
+        ended.take(MAX_CONSIDERED).map(decision).collect()
     }
 
     /// Keeps a version that the gate did not pass, so that it is seen and not tried again.

@@ -11,6 +11,8 @@ use crate::fold::Split;
 const MAX_HISTORY: usize = 20;
 /// How many ways to fail are told of each.
 const MAX_FAILURES: usize = 12;
+/// How many bullets that are gone are told.
+const MAX_RETIRED: usize = 40;
 /// How many bullets that a version added are told.
 const MAX_ADDED: usize = 20;
 
@@ -49,11 +51,33 @@ impl Agent {
     /// The learned bullets of `content` and what stands behind each, in their order.
     pub(super) fn bullets(&self, content: &Content, key: &str) -> Vec<BulletRecord> {
         let Some(prompt) = content.prompts.get(key) else { return Vec::new() };
-        let versions = self.head.ledger.iter();
-        let told: Vec<_> = versions
-            .map(|(version, entry)| Told { version, entry, texts: texts(&version.content, key) })
-            .collect();
+        let told = self.told(key);
         Guidance::parse(prompt).bullets().iter().map(|bullet| record(bullet, &told)).collect()
+    }
+
+    /// Bullets of the last versions that `content` has not, the latest first, and what stood behind each.
+    pub(super) fn retired(&self, content: &Content, key: &str) -> Vec<BulletRecord> {
+        let (standing, told) = (texts(content, key), self.told(key));
+        let mut seen = standing;
+        let mut gone = Vec::new();
+        for Told { version, .. } in told.iter().rev().take(MAX_HISTORY) {
+            let prompt = version.content.prompts.get(key).map_or("", String::as_str);
+            for bullet in Guidance::parse(prompt).bullets() {
+                if gone.len() < MAX_RETIRED && seen.insert(bullet.text.clone()) {
+                    gone.push(record(bullet, &told));
+                }
+            }
+        }
+        gone
+    }
+
+    fn told(&self, key: &str) -> Vec<Told<'_>> {
+        let versions = self.head.ledger.iter();
+        let told = versions.map(|(version, entry)| {
+            let texts = texts(&version.content, key);
+            Told { version, entry, texts }
+        });
+        told.collect()
     }
 
     /// Whether `candidate`, made from `parent`, carries no more unproven bullets than it may, or at least

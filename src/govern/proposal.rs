@@ -107,6 +107,19 @@ pub struct Considered {
     pub why: String,
 }
 
+impl Considered {
+    /// It in one line that can be shown anywhere.
+    pub fn words(&self) -> String {
+        let half = match self.half {
+            Half::Prompts => "prompts",
+            Half::Config => "config",
+        };
+        let changes =
+            if self.changes.is_empty() { "nothing".to_owned() } else { self.changes.join("; ") };
+        GateReport::one_line(&format!("{half}, by {}: {changes}: {}", self.by, self.why))
+    }
+}
+
 /// How a candidate ended before it became a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

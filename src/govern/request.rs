@@ -43,6 +43,9 @@ pub struct Request {
     /// The learned bullets and what stands behind each, in their order.
     #[serde(default)]
     pub bullets: Vec<BulletRecord>,
+    /// Bullets of earlier versions that are gone, and what stood behind each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<BulletRecord>,
     /// When the window became ready; also seeds whatever the optimizer draws.
     pub at: EventTime,
 }
@@ -80,6 +83,14 @@ pub struct Past {
     /// The commonest error signatures of those, with their counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<(String, u64)>,
+}
+
+impl BulletRecord {
+    /// Whether so many runs with it, and as many without, show no gain, and nothing else speaks for it.
+    pub fn is_idle(&self, runs: u64) -> bool {
+        let enough = self.with.total() >= runs && self.without.total() >= runs;
+        enough && !self.fate.is_good() && self.with.success_rate() <= self.without.success_rate()
+    }
 }
 
 /// A learned bullet and what stands behind it. Which runs it had a part in is known by version only:

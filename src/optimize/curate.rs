@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::answer::Aimed;
 use super::likeness::alike;
-use super::lineage::{Blame, Lineage, told};
+use super::lineage::{Blame, Lineage, counts, told};
 use crate::govern::{BulletRecord, Edit, Guidance, Proposed, Request};
 
 /// How the reason starts of a removal that only makes room.
@@ -95,7 +95,7 @@ impl<'a> Curator<'a> {
         };
         Self {
             request,
-            lineage: Lineage::of(&request.history),
+            lineage: Lineage::of(request),
             human: prompts.flat_map(sentences).collect(),
             touched: touched.collect(),
             said: Vec::new(),
@@ -122,9 +122,10 @@ impl<'a> Curator<'a> {
         if matches!(edit, Edit::AddBullet { .. }) && self.new == MAX_NEW {
             return Err(format!("at most {MAX_NEW} bullets are added at once"));
         }
-        match self.lineage.blame(edit) {
-            Blame::Own(past) => Err(format!("tried before: {}", told(past))),
-            blame => Ok(blame),
+        let blame = self.lineage.blame(edit);
+        match blame.objection() {
+            Some(objection) => Err(objection),
+            None => Ok(blame),
         }
     }
 
@@ -197,15 +198,8 @@ fn support(record: &BulletRecord) -> f64 {
 }
 
 fn retired(record: &BulletRecord) -> Aimed {
-    let (with, without) = (record.with, record.without);
     let since = record.since.map(|since| format!(" since {since}")).unwrap_or_default();
-    let why = format!(
-        "{ROOM}: unproven{since}; {} of {} runs with it succeeded, {} of {} without",
-        with.success,
-        with.total(),
-        without.success,
-        without.total()
-    );
+    let why = format!("{ROOM}: unproven{since}; {}", counts(record));
     let edit = Edit::RemoveBullet { id: record.id.clone() };
     Aimed { proposed: Proposed { edit, why }, aim: None }
 }

@@ -59,6 +59,7 @@ pub(super) fn request() -> Request {
             with: Split { success: 12, failure: 12 },
             without: Split { success: 4, failure: 6 },
         }],
+        retired: Vec::new(),
         at: EventTime::from_millis(1_767_000_000_000),
     }
 }

@@ -71,9 +71,10 @@ mod tests {
         check("Use at most 5 words.", "Use at most 8 words.", false);
         check(
             "Always include the service key.",
-            "Ensure that the service key is always included.",
-            false,
+            "Ensure that service keys always are included.",
+            true,
         );
+        check("Always include the service key.", "Never guess the environment.", false);
         check("Check events before logs.", "Check the events before the logs.", true);
         check("", "", true);
         check("the", "a", false);

@@ -2,10 +2,14 @@
 //!
 //! A version that failed with a single change refutes that change. One that failed with several refutes
 //! none of them for sure: each may come back once, alone, and is then judged alone. What did harm, or what
-//! a person refused, does not come back in any company.
+//! a person refused, does not come back in any company, and neither does a bullet that was given up because
+//! runs with it went no better than runs without.
 
 use super::likeness::alike;
-use crate::govern::{Edit, Fate, Past};
+use crate::govern::{BulletRecord, Edit, Fate, Past, Request};
+
+/// Runs with a bullet and runs without it after which no gain means that it does not help.
+pub(super) const ENOUGH_RUNS: u64 = 50;
 
 /// What speaks against an edit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,17 +20,20 @@ pub(super) enum Blame<'a> {
     Shared(&'a Past),
     /// It failed.
     Own(&'a Past),
+    /// It was there, and runs with it went no better.
+    Idle(&'a BulletRecord),
 }
 
 /// The versions that failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lineage<'a> {
     history: &'a [Past],
+    retired: &'a [BulletRecord],
 }
 
 impl<'a> Lineage<'a> {
-    pub(super) fn of(history: &'a [Past]) -> Self {
-        Self { history }
+    pub(super) fn of(request: &'a Request) -> Self {
+        Self { history: &request.history, retired: &request.retired }
     }
 
     /// What speaks against `edit`.
@@ -41,12 +48,45 @@ impl<'a> Lineage<'a> {
         let failed: Vec<_> =
             self.history.iter().filter(|past| past.fate.is_bad() && carried(past)).collect();
         let own = |past: &&&Past| past.fate != Fate::NoGain || changes(past) == 1;
-        match (failed.iter().rfind(own), failed.last()) {
-            (Some(past), _) => Blame::Own(past),
-            (None, Some(past)) => Blame::Shared(past),
-            (None, None) => Blame::None,
+        match (failed.iter().rfind(own), self.idle(edit), failed.last()) {
+            (Some(past), ..) => Blame::Own(past),
+            (None, Some(record), _) => Blame::Idle(record),
+            (None, None, Some(past)) => Blame::Shared(past),
+            (None, None, None) => Blame::None,
         }
     }
+
+    fn idle(&self, edit: &Edit) -> Option<&'a BulletRecord> {
+        let (Edit::AddBullet { text } | Edit::ChangeBullet { text, .. }) = edit else {
+            return None;
+        };
+        let said =
+            |record: &&BulletRecord| record.is_idle(ENOUGH_RUNS) && alike(&record.text, text);
+        self.retired.iter().find(said)
+    }
+}
+
+impl Blame<'_> {
+    /// Why the edit may not be proposed, if it may not in any company.
+    pub(super) fn objection(&self) -> Option<String> {
+        match self {
+            Self::None | Self::Shared(_) => None,
+            Self::Own(past) => Some(format!("tried before: {}", told(past))),
+            Self::Idle(record) => Some(format!("tried before: {}", counts(record))),
+        }
+    }
+}
+
+/// How runs went with a bullet and without it, in a clause.
+pub(super) fn counts(record: &BulletRecord) -> String {
+    let (with, without) = (record.with, record.without);
+    format!(
+        "{} of {} runs with it succeeded, {} of {} without",
+        with.success,
+        with.total(),
+        without.success,
+        without.total()
+    )
 }
 
 /// How many things a version changed.
@@ -68,6 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fold::Split;
     use crate::optimize::fixture::request;
 
     fn past(fate: Fate, added: &[&str]) -> Past {
@@ -82,11 +123,12 @@ mod tests {
     #[test]
     fn what_failed_alone_or_did_harm_is_refuted_and_a_bundle_is_taken_apart() {
         let check = |past: &Past, edit: &Edit, expected: &str| {
-            let history = std::slice::from_ref(past);
-            let found = match Lineage::of(history).blame(edit) {
+            let request = Request { history: vec![past.clone()], ..request() };
+            let found = match Lineage::of(&request).blame(edit) {
                 Blame::None => "none",
                 Blame::Shared(_) => "shared",
                 Blame::Own(_) => "own",
+                Blame::Idle(_) => "idle",
             };
             assert_eq!(found, expected, "{edit:?} after {past:?}");
         };
@@ -105,5 +147,29 @@ mod tests {
         let edit = |value| Edit::SetConfig { key: "max_step".to_owned(), value: json!(value) };
         check(&set, &edit(25), "own");
         check(&set, &edit(30), "none");
+    }
+
+    #[test]
+    fn a_bullet_that_was_given_up_without_a_gain_stays_away() {
+        let mut request = request();
+        let record = |with| BulletRecord {
+            text: "Look first.".to_owned(),
+            with,
+            without: Split { success: 30, failure: 30 },
+            ..request.bullets[0].clone()
+        };
+        let check = |with: (u64, u64), idle: bool| {
+            let (success, failure) = with;
+            let retired = vec![record(Split { success, failure })];
+            let request = Request { retired, ..self::request() };
+            let blame = Lineage::of(&request).blame(&add("look first")).objection();
+            assert_eq!(blame.is_some(), idle, "{with:?}: {blame:?}");
+        };
+        check((25, 25), true);
+        check((40, 20), false);
+        check((20, 20), false);
+        request.retired =
+            vec![BulletRecord { fate: Fate::Proven, ..record(Split { success: 25, failure: 25 }) }];
+        assert_eq!(Lineage::of(&request).blame(&add("Look first.")), Blame::None);
     }
 }

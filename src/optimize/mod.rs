@@ -1,8 +1,10 @@
 //! Stage 5: a request becomes a proposal: the rules' findings, and what a model makes of them.
 //!
 //! ```text
-//!  Request ─▶ patterns ─▶ findings ─┬─▶ evidence, redacted ─▶ model ─▶ answer ─▶ judge ─▶ Proposal
-//!                                   └─▶ their own edits, where the model fails ─▶ judge ─┘
+//!  Request ─▶ patterns ─▶ findings ─▶ evidence, redacted ─▶ model ─▶ answer ─▶ curate, judge ─┐
+//!     │                     └─ their own edits ────────────────────────────────▶ curate, judge ─┤
+//!     └─ history ─▶ strata ─▶ what earlier versions knew ──────────────────────▶ curate, judge ─┤
+//!                                                              Proposal ◀─ gate ◀─ choose ◀─ pool
 //! ```
 //!
 //! It owns nothing and may be killed at any moment: a request holds all that is needed, and the

@@ -6,7 +6,7 @@ use super::answer::Aimed;
 use super::choose::{Candidate, choose};
 use super::curate::{Curated, curate, only_make_room};
 use super::judge::Judge;
-use super::lineage::{Blame, Lineage};
+use super::lineage::Lineage;
 use super::strata::Strata;
 use crate::govern::{Answer, Author, Considered, Edit, End, Half, Part, Proposed, Request};
 
@@ -74,7 +74,7 @@ impl<'a> Pool<'a> {
         if self.half != Half::Prompts {
             return;
         }
-        let lineage = Lineage::of(&self.request.history);
+        let lineage = Lineage::of(self.request);
         for better in self.strata.front(self.request) {
             let label = self.strata.list.get(better.stratum).map(|stratum| stratum.label.clone());
             let why = format!(
@@ -85,7 +85,7 @@ impl<'a> Pool<'a> {
                 better.now * 100.0
             );
             let edits = better.past.added.iter().map(|text| Edit::AddBullet { text: text.clone() });
-            let free = |edit: &Edit| !matches!(lineage.blame(edit), Blame::Own(_));
+            let free = |edit: &Edit| lineage.blame(edit).objection().is_none();
             let edits = edits.filter(free).take(MAX_REVIVED).map(|edit| Aimed {
                 proposed: Proposed { edit, why: why.clone() },
                 aim: label.clone(),

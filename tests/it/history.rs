@@ -14,15 +14,15 @@ use whetstone::govern::{
 use crate::runs::{outcome, run};
 
 /// An agent under a policy, driven event by event.
-struct Drive {
-    agent: Agent,
-    policy: Policy,
+pub(crate) struct Drive {
+    pub(crate) agent: Agent,
+    pub(crate) policy: Policy,
     clock: i64,
     runs: u64,
 }
 
 impl Drive {
-    fn new(rollout: Rollout) -> Self {
+    pub(crate) fn new(rollout: Rollout) -> Self {
         let mut policy = Policy { rollout, ..Policy::default() };
         policy.windows.kind = WindowKind::Count { runs: 1_000_000 };
         policy.min_traces = 1_000_000;
@@ -37,7 +37,7 @@ impl Drive {
         drive
     }
 
-    fn apply(&mut self, body: EventBody) -> Vec<Effect> {
+    pub(crate) fn apply(&mut self, body: EventBody) -> Vec<Effect> {
         self.clock += 1_000;
         let agent = self.agent.name().clone();
         let event = Event { agent, at: EventTime::from_millis(self.clock), body };
@@ -50,7 +50,7 @@ impl Drive {
     }
 
     /// Runs of the active version, so many of them successes.
-    fn runs(&mut self, successes: u64, failures: u64, signature: &str) {
+    pub(crate) fn runs(&mut self, successes: u64, failures: u64, signature: &str) {
         self.order(CommandKind::Pause);
         for index in 0..successes + failures {
             self.runs += 1;
@@ -65,7 +65,7 @@ impl Drive {
         self.order(CommandKind::Resume);
     }
 
-    fn request(&mut self) -> Request {
+    pub(crate) fn request(&mut self) -> Request {
         let effects = self.order(CommandKind::Optimize);
         let request = effects.into_iter().find_map(|effect| match effect {
             Effect::Request(request) => Some(*request),

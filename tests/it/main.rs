@@ -3,6 +3,7 @@
 
 mod agent;
 mod broker;
+mod candidates;
 mod chaos;
 mod cli;
 mod config;
@@ -28,6 +29,7 @@ mod log_model;
 mod model_down;
 mod optimize;
 mod patterns;
+mod patterns_guidance;
 mod patterns_offer;
 mod pieces;
 mod prompt;

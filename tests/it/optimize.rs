@@ -40,7 +40,7 @@ pub(crate) fn request() -> Request {
     request
 }
 
-fn settings(endpoint: &str) -> LlmSettings {
+pub(crate) fn settings(endpoint: &str) -> LlmSettings {
     LlmSettings {
         model: "small".to_owned(),
         endpoint: Some(endpoint.to_owned()),
@@ -51,13 +51,13 @@ fn settings(endpoint: &str) -> LlmSettings {
     }
 }
 
-fn optimizer(settings: LlmSettings) -> (Optimizer, Arc<ManualClock>) {
+pub(crate) fn optimizer(settings: LlmSettings) -> (Optimizer, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(EventTime::from_millis(0)));
     (Optimizer::new(settings, clock.clone()), clock)
 }
 
 /// A server's answer that says `text`.
-fn says(text: impl Into<String>) -> ResponseTemplate {
+pub(crate) fn says(text: impl Into<String>) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "id": "1", "object": "chat.completion", "created": 1, "model": "small",
         "choices": [{"index": 0, "finish_reason": "stop",
@@ -88,12 +88,12 @@ const PROMPTS: &str = "You improve the prompts";
 const CONFIG: &str = "You improve the config";
 const ANY: &str = "";
 
-async fn bodies(server: &MockServer) -> Vec<Value> {
+pub(crate) async fn bodies(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
     requests.iter().map(|request| request.body_json().unwrap()).collect()
 }
 
-fn endpoint(server: &MockServer) -> String {
+pub(crate) fn endpoint(server: &MockServer) -> String {
     format!("{}/v1/", server.uri())
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn request(system: &str, runs: &[Run]) -> Request {
         policy,
         history: Vec::new(),
         bullets: Vec::new(),
+        retired: Vec::new(),
         at: EventTime::from_millis(0),
     }
 }

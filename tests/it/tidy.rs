@@ -10,7 +10,7 @@ const ORDER: [&str; 13] = [
 ];
 
 /// Where nothing slow, failing, timed or random may happen.
-const PURE: [&str; 14] = [
+const PURE: [&str; 24] = [
     "src/decode/",
     "src/fold/",
     "src/gauge/",
@@ -19,12 +19,22 @@ const PURE: [&str; 14] = [
     "src/optimize/patterns/",
     "src/optimize/answer.rs",
     "src/optimize/budget.rs",
+    "src/optimize/choose.rs",
     "src/optimize/copying.rs",
+    "src/optimize/critique.rs",
+    "src/optimize/curate.rs",
     "src/optimize/evidence.rs",
     "src/optimize/extract.rs",
     "src/optimize/judge.rs",
+    "src/optimize/likeness.rs",
+    "src/optimize/lineage.rs",
+    "src/optimize/mining.rs",
+    "src/optimize/pool.rs",
     "src/optimize/redact.rs",
     "src/optimize/sections.rs",
+    "src/optimize/strata.rs",
+    "src/optimize/template.rs",
+    "src/optimize/usage.rs",
 ];
 
 const IMPURE: [&str; 12] = [

@@ -99,6 +99,23 @@ impl Guideline {
     }
 }
 
+/// The tools that a sentence of ours names; none if it is not ours.
+pub(super) fn names_of(text: &str) -> Vec<&str> {
+    const LEADS: [&str; 6] = [
+        "Be wary of `",
+        "Use `",
+        "Start with `",
+        "Do not go straight from `",
+        "Do not repeat `",
+        "Check the arguments before you call `",
+    ];
+    let lead = text.split_once(": ").map_or("", |(lead, _)| lead);
+    if !LEADS.iter().any(|start| lead.starts_with(start)) {
+        return Vec::new();
+    }
+    lead.split('`').skip(1).step_by(2).collect()
+}
+
 /// Whether a tool's name may stand in a prompt.
 fn is_plain(tool: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

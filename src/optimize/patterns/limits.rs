@@ -118,6 +118,6 @@ impl Limit<'_> {
 
 /// `number` as a whole number, if it is one that fits.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the check")]
-fn whole(number: f64) -> Option<u32> {
+pub(super) fn whole(number: f64) -> Option<u32> {
     (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }

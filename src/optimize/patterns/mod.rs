@@ -6,12 +6,14 @@
 //! ([`significance`]), and no edit is offered that the guard would refuse ([`select`]).
 
 mod draft;
+mod guidance;
 mod guideline;
 mod hypothesis;
 mod limits;
 mod metrics;
 mod outcomes;
 mod reasoning;
+mod retries;
 mod select;
 mod sequences;
 mod signatures;
@@ -21,7 +23,8 @@ mod tools;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fold::{Aggregate, Counts};
-use crate::govern::{Content, Guidance, Policy, Proposed, Request};
+use crate::govern::{BulletRecord, Content, Guidance, Policy, Proposed, Request};
+use crate::optimize::lineage::Lineage;
 use draft::Draft;
 
 /// Something a window shows.
@@ -50,6 +53,8 @@ pub fn find(request: &Request) -> Vec<Finding> {
     drafts.extend(tools::drafts(&scene));
     drafts.extend(signatures::drafts(&scene));
     drafts.extend(limits::drafts(&scene));
+    drafts.extend(retries::drafts(&scene));
+    drafts.extend(guidance::drafts(&scene));
 
     let mut hypotheses = tools::hypotheses(&scene);
     hypotheses.extend(sequences::hypotheses(&scene));
@@ -83,6 +88,10 @@ struct Scene<'a> {
     policy: &'a Policy,
     /// What earlier versions have learnt.
     learnt: Guidance,
+    /// What stands behind each of it.
+    bullets: &'a [BulletRecord],
+    /// What failed before.
+    lineage: Lineage<'a>,
     /// The tools that the config gives the agent; none if it does not say.
     declared: Option<BTreeSet<&'a str>>,
 }
@@ -93,7 +102,8 @@ impl<'a> Scene<'a> {
         let prompt = content.prompts.get(&policy.guidance_key);
         let learnt = Guidance::parse(prompt.map_or("", String::as_str));
         let declared = declared_tools(content);
-        Self { window, counts: window.counts, content, policy, learnt, declared }
+        let (bullets, lineage) = (request.bullets.as_slice(), Lineage::of(request));
+        Self { window, counts: window.counts, content, policy, learnt, bullets, lineage, declared }
     }
 }
 

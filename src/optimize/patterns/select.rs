@@ -63,6 +63,9 @@ impl Offer<'_> {
                 (Edit::SetConfig { key: key.clone(), value }, Of::Config, vec![key])
             }
         };
+        if self.scene.lineage.blame(&edit).objection().is_some() {
+            return None;
+        }
         let about: Vec<_> = about.into_iter().map(|name| (of, name)).collect();
         let grows = matches!(edit, Edit::AddBullet { .. });
         let with = |others: &[Edit]| self.allowed(others.iter().chain([&edit]));
