@@ -22,7 +22,7 @@ const CONFIG: &str = "You improve the config";
 /// Runs that fail in two ways: 14 by a wrong environment, 6 by a duration in words.
 fn request() -> Request {
     let one = |id: u64| {
-        let success = id % 2 == 0;
+        let success = id.is_multiple_of(2);
         let run = calling(run(id, 1_000_000, outcome(success)), &["submit"]);
         let signature = match id {
             _ if success => None,
@@ -161,9 +161,9 @@ async fn an_answer_that_carries_off_a_mark_of_the_request_is_refused_whole() {
     Mock::given(method("POST"))
         .respond_with(|asked: &wiremock::Request| {
             let body = String::from_utf8_lossy(&asked.body).into_owned();
-            let at = body.find("REF-").expect("the request has a mark");
-            let mark: String =
-                body[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect();
+            let (_, after) = body.split_once("REF-").expect("the request has a mark");
+            let mark: String = after.chars().take_while(|c| c.is_alphanumeric()).collect();
+            let mark = format!("REF-{mark}");
             says(
                 bullets(&[(&format!("Write {mark} first."), None), ("Be kind.", None)]).to_string(),
             )

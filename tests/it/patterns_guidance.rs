@@ -45,7 +45,7 @@ pub(crate) fn past(number: u32, fate: Fate, text: &str) -> Past {
 
 fn runs() -> Vec<Run> {
     let one = |id: u64| {
-        let success = id % 2 == 0;
+        let success = id.is_multiple_of(2);
         let tools: &[&str] = if success { &["look"] } else { &["look", "guess"] };
         calling(run(id, 1_000_000, outcome(success)), tools)
     };
@@ -87,10 +87,10 @@ fn what_failed_is_not_proposed_again() {
 
 #[test]
 fn a_config_value_that_failed_is_not_set_again() {
-    let limit = |id: u64| Run { rounds: 20, ..run(id, 1_000_000, outcome(id % 2 == 0)) };
+    let limit = |id: u64| Run { rounds: 20, ..run(id, 1_000_000, outcome(id.is_multiple_of(2))) };
     let mut request = request("Mitigate.", &(0..40).map(limit).collect::<Vec<_>>());
     let set = Edit::SetConfig { key: "max_step".to_owned(), value: json!(25) };
-    assert_eq!(edits(&request), [set.clone()]);
+    assert_eq!(edits(&request), [set]);
     let mut failed = past(2, Fate::NoGain, "");
     failed.added.clear();
     failed.set.insert("max_step".to_owned(), json!(25));
@@ -135,7 +135,7 @@ fn tries_that_never_pay_get_fewer() {
     let of = |paying: u64| {
         let one = |id: u64| {
             let retried = id < 40;
-            let success = if retried { id < paying } else { id % 2 == 0 };
+            let success = if retried { id < paying } else { id.is_multiple_of(2) };
             Run { retries: u32::from(retried) * 4, ..run(id, 1_000_000, outcome(success)) }
         };
         request("Mitigate.", &(0..100).map(one).collect::<Vec<_>>())
