@@ -145,7 +145,10 @@ impl Ledger {
         if !(state.is_undecided() || matches!(state, State::Rejected { .. })) {
             self.activations.push_back((at, number));
         }
-        self.entries.insert(number, Entry::new(state));
+        // Nobody remembers more of it than that somebody or something took it back.
+        let taken_back = matches!(state, State::RolledBack { .. });
+        let fate = if taken_back { Fate::Refused } else { Fate::Open };
+        self.entries.insert(number, Entry { fate, ..Entry::new(state) });
         self.versions.insert(number, Arc::new(version));
     }
 

@@ -129,8 +129,8 @@ impl Optimizer {
         let judge = Judge::new(scene.request, half);
         let mut pool = Pool::new((scene.request, half), scene.findings, scene.strata, &judge);
         let no_change = self.consult(scene, (half, &judge), &mut pool, usage).await;
-        let several = self.effort.candidates > 1 && pool.has_any();
-        if several || !(pool.has_any() || no_change.is_some()) {
+        // A model that sees no reason to change outweighs no finding that holds: trials decide.
+        if self.effort.candidates > 1 || !(pool.has_any() || no_change.is_some()) {
             pool.add_patterns();
             pool.add_revived();
         }
