@@ -203,7 +203,7 @@ impl MetaAgent {
             report.take_proposal(&proposal);
             out.versions.clear();
             let step = Step { repo: self.repo.as_ref(), policy: &policy, at };
-            step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
+            step.apply(&mut agent, EventBody::Proposal(Box::new(proposal)), &mut out)?;
             let of_use = |record: &&VersionRecord| {
                 record.state == State::Active || record.state.is_undecided()
             };

@@ -53,7 +53,7 @@ fn hand_in(
 ) -> Result<(), RoleError> {
     count(&context.metrics, &proposal);
     let (agent, at) = (proposal.request.agent.clone(), context.clock.now());
-    let event = Event { agent, at, body: EventBody::Proposal(proposal) };
+    let event = Event { agent, at, body: EventBody::Proposal(Box::new(proposal)) };
     consumer.commit_these(&[place], vec![codec::event(&event)])?;
     Ok(())
 }

@@ -42,7 +42,7 @@ pub fn gate(config: &Config) -> Option<Gate> {
 
 /// The optimizer with its model, if one is configured and its key is in the environment, and its gate.
 pub fn optimizer(config: &Config) -> Optimizer {
-    let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens } =
+    let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens, .. } =
         config.llm.clone();
     let settings = LlmSettings {
         enabled,

@@ -3,14 +3,15 @@
 use super::head::{Head, Tally};
 use super::ledger::Draft;
 use super::seen::Seen;
+use super::spending::Spending;
 use super::trial::{Pending, Trial};
 use super::trials::no_trial;
 use super::{
     Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, GateReport, Half,
-    Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
+    Policy, Proposal, Reason, Request, RequestId, Rollout, Spend, State, Version, VersionRecord,
     apply_edits, check,
 };
-use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
+use crate::base::{AgentName, Day, EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
 use crate::fold::{Aggregate, Folded, Limits, Windows};
 
@@ -26,6 +27,7 @@ pub struct Agent {
     pub(super) sessions: Seen,
     pub(super) trial: Tracked<Option<Trial>>,
     pub(super) pending: Pending,
+    pub(super) spending: Tracked<Spending>,
 }
 
 /// Who orders something, why and when.
@@ -45,7 +47,8 @@ impl Agent {
         let (head, windows) = (Tracked::default(), Windows::default());
         let (seen, sessions) = (Seen::default(), Seen::default());
         let (trial, pending) = no_trial();
-        Self { name, head, windows, seen, sessions, trial, pending }
+        let spending = Tracked::stored(Spending::default());
+        Self { name, head, windows, seen, sessions, trial, pending, spending }
     }
 
     /// Gives an assembled agent its versions' contents back, from `prompt-versions`.
@@ -193,10 +196,16 @@ impl Agent {
             policy: policy.clone(),
             history: self.head.ledger.history(),
             at,
+            spent: self.spending.on(Day::of(at)),
         }))])
     }
 
     fn on_proposal(&mut self, proposal: &Proposal, policy: &Policy, at: EventTime) -> Vec<Effect> {
+        // Whatever becomes of the proposal, the money is spent.
+        let spend = Spend::of(&proposal.llm);
+        if !spend.is_nothing() {
+            self.spending.book(Day::of(at), spend);
+        }
         if self.head.asked.as_ref() != Some(&proposal.request) {
             let why = format!("{} is not open: answered before, or never asked", proposal.request);
             return vec![self.decision("proposal_refused", None, why, at)];

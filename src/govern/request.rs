@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Policy};
+use super::{Content, Policy, Spend};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::fold::{Aggregate, Counts};
 
@@ -40,6 +40,9 @@ pub struct Request {
     pub history: Vec<Past>,
     /// When the window became ready; also seeds whatever the optimizer draws.
     pub at: EventTime,
+    /// What the agent had spent on the model by then, on the day of `at`.
+    #[serde(default, skip_serializing_if = "Spend::is_nothing")]
+    pub spent: Spend,
 }
 
 /// An earlier version in a few numbers.
