@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 pub use codec::{CodecError, effect as effect_record, state as state_records};
 pub use meta_agent::{AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent};
 pub use orders::{Decisions, Orders};
-pub use parts::{gate, open_repo, optimizer, repo_options};
+pub use parts::{call_folder, gate, open_repo, optimizer, repo_options};
 pub use restore::restore;
 pub use role::RoleError;
 pub use subscribe::PromptSubscriber;

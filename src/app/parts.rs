@@ -1,11 +1,12 @@
 //! From configuration to the parts it describes. Secrets are read from the environment here, at the
 //! edge, and nowhere below.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::SystemClock;
-use crate::config::{self, Config, Llm, Repo};
-use crate::optimize::{Gate, LlmSettings, Optimizer, Patience, Program, Service};
+use crate::config::{self, Config, Llm, LlmPrice, Repo};
+use crate::optimize::{CallFiles, Gate, LlmSettings, Optimizer, Patience, Price, Program, Service};
 use crate::publish::{ConfigRepo, PublishError, RepoOptions};
 
 /// The config repo's options; none if no repo is configured.
@@ -40,10 +41,17 @@ pub fn gate(config: &Config) -> Option<Gate> {
     })
 }
 
+/// The folder of the log of calls to the model.
+pub fn call_folder(config: &Config) -> PathBuf {
+    config.data_dir.join("llm-calls")
+}
+
 /// The optimizer with its model, if one is configured and its key is in the environment, and its gate.
 pub fn optimizer(config: &Config) -> Optimizer {
-    let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens, .. } =
-        config.llm.clone();
+    let Llm { enabled, model, endpoint, timeout, attempts, .. } = config.llm.clone();
+    let Llm { temperature, max_tokens, price, keep_calls: keep, cache, .. } = config.llm;
+    let price = price.map(|LlmPrice { input, output }| Price { input, output });
+    let calls = Some(CallFiles { folder: call_folder(config), keep, cache });
     let settings = LlmSettings {
         enabled,
         model,
@@ -52,6 +60,8 @@ pub fn optimizer(config: &Config) -> Optimizer {
         max_attempts: attempts,
         temperature,
         max_tokens,
+        price,
+        calls,
         ..LlmSettings::default()
     };
     let variable = |name: &str| std::env::var(name).ok();

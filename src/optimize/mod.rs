@@ -27,6 +27,9 @@ mod redact;
 mod sections;
 
 pub use gate::{Answering, Gate, Hook, Patience, Program, Service, Unasked};
-pub use model::LlmSettings;
+pub use model::{
+    Answered, Call, CallFiles, CallLogError, Estimate, LlmSettings, LoggedCall, Preview, Price,
+    Sent, Turn, read_calls,
+};
 pub use optimizer::Optimizer;
 pub use patterns::{Finding, find};

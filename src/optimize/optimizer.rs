@@ -7,7 +7,7 @@ use super::answer::Scope;
 use super::evidence::{BUDGET_CHARS, Brief, brief};
 use super::gate::Gate;
 use super::judge::Judge;
-use super::model::{LlmSettings, Model, Question, Said};
+use super::model::{CallLogError, LlmSettings, Model, Preview, Question, Said, preview};
 use super::patterns::{Finding, find};
 use crate::base::{Clock, Digest};
 use crate::govern::{Answer, Author, Edit, Half, LlmReport, Part, Proposal, Proposed, Request};
@@ -18,6 +18,8 @@ const MAX_REMINDER: usize = 4_000;
 /// Turns requests into proposals, with a model if there is one.
 pub struct Optimizer {
     backend: Backend,
+    settings: LlmSettings,
+    clock: Arc<dyn Clock>,
     gate: Option<Gate>,
 }
 
@@ -37,6 +39,10 @@ enum Consulted {
         reason: String,
         wait: Option<Duration>,
     },
+    /// Nobody was asked: why not. It says nothing about the server.
+    Unasked {
+        reason: String,
+    },
     /// Answers that may not stand: why not. The server itself is well.
     Refused {
         reason: String,
@@ -48,12 +54,12 @@ impl Optimizer {
     /// see [`Optimizer::problem`].
     pub fn new(settings: LlmSettings, clock: Arc<dyn Clock>) -> Self {
         let backend = if settings.enabled {
-            Model::new(settings, clock)
+            Model::new(settings.clone(), clock.clone())
                 .map_or_else(Backend::Missing, |model| Backend::Ready(Box::new(model)))
         } else {
             Backend::Off
         };
-        Self { backend, gate: None }
+        Self { backend, settings, clock, gate: None }
     }
 
     /// The same, with proposals tried on the operator's problems first.
@@ -71,10 +77,38 @@ impl Optimizer {
         }
     }
 
+    /// Whether the model failed so often that it is left alone for now.
+    pub fn is_resting(&self) -> bool {
+        matches!(&self.backend, Backend::Ready(model) if model.objection().is_some())
+    }
+
+    /// The first call that `request` would lead to for each half. Sends and writes nothing.
+    ///
+    /// # Errors
+    /// If the log of calls, which tells what was spent, cannot be read.
+    pub fn preview(&self, request: &Request) -> Result<Vec<Preview>, CallLogError> {
+        let (findings, mut report) = (find(request), LlmReport::default());
+        let mut previews = Vec::new();
+        for half in [Half::Prompts, Half::Config] {
+            let scope = Scope::of(request, half).filter(|_| self.settings.enabled);
+            let Some(scope) = scope else { continue };
+            let Brief { system, evidence } = brief(request, &findings, half, &scope, BUDGET_CHARS);
+            let (said, schema) = ([Said::Ours(evidence)], scope.schema());
+            let (system, purpose) = (system.as_str(), purpose(half));
+            let (said, schema, seed) = (&said, &schema, 0);
+            let question = Question { request, purpose, sample: 0, system, said, schema, seed };
+            previews.push(preview(&self.settings, &question, &mut report, self.clock.now())?);
+        }
+        Ok(previews)
+    }
+
     /// The answer to `request`.
     pub async fn propose(&self, request: &Request) -> Proposal {
         let findings = find(request);
         let mut usage = Usage::default();
+        if let Backend::Ready(model) = &self.backend {
+            model.resume(request, &mut usage.report).await;
+        }
         let prompts = Task::new(request, &findings, Half::Prompts);
         let prompt = self.part(&prompts, &mut usage).await;
         let config = Task::new(request, &findings, Half::Config);
@@ -120,11 +154,12 @@ impl Optimizer {
             Backend::Ready(model) => model,
         };
         if let Some(objection) = model.objection() {
+            usage.report.breaker_open += 1;
             return usage.failed(half, objection);
         }
         let brief = brief(request, findings, half, &scope, BUDGET_CHARS);
         let seed = Digest::hash64(format!("{} {half:?}", request.id).as_bytes());
-        let consultation = Consultation { model, judge, scope: &scope, brief, seed };
+        let consultation = Consultation { model, request, half, judge, scope: &scope, brief, seed };
         match consultation.hold(&mut usage.report, refused).await {
             Consulted::Answered(answer) => {
                 model.note(Ok(()));
@@ -136,6 +171,7 @@ impl Optimizer {
                 model.note(Ok(()));
                 usage.failed(half, reason)
             }
+            Consulted::Unasked { reason } => usage.failed(half, reason),
             Consulted::Failed { reason, wait } => {
                 model.note(Err(wait));
                 usage.failed(half, reason)
@@ -175,6 +211,14 @@ impl<'a> Task<'a> {
     }
 }
 
+/// What calls for `half` are for, as the log of calls says it.
+fn purpose(half: Half) -> &'static str {
+    match half {
+        Half::Prompts => "prompts",
+        Half::Config => "config",
+    }
+}
+
 /// How the model was used, over both halves.
 #[derive(Default)]
 struct Usage {
@@ -211,6 +255,8 @@ impl Usage {
 /// One conversation with the model about one half.
 struct Consultation<'a> {
     model: &'a Model,
+    request: &'a Request,
+    half: Half,
     judge: &'a Judge<'a>,
     scope: &'a Scope,
     brief: Brief,
@@ -226,9 +272,15 @@ impl Consultation<'_> {
         let mut corrected = false;
         loop {
             let system = &self.brief.system;
-            let question = Question { system, said: &said, schema: &schema, seed: self.seed };
+            let (request, purpose, seed) = (self.request, purpose(self.half), self.seed);
+            let (said_so_far, schema) = (&said, &schema);
+            let question =
+                Question { request, purpose, sample: 0, system, said: said_so_far, schema, seed };
             let reply = match self.model.ask(&question, &mut attempts, report).await {
                 Ok(reply) => reply,
+                Err(silence) if !silence.asked => {
+                    return Consulted::Unasked { reason: silence.reason };
+                }
                 Err(silence) => {
                     return Consulted::Failed { reason: silence.reason, wait: silence.wait };
                 }

@@ -10,7 +10,7 @@ const ORDER: [&str; 13] = [
 ];
 
 /// Where nothing slow, failing, timed or random may happen.
-const PURE: [&str; 14] = [
+const PURE: [&str; 19] = [
     "src/decode/",
     "src/fold/",
     "src/gauge/",
@@ -23,6 +23,11 @@ const PURE: [&str; 14] = [
     "src/optimize/evidence.rs",
     "src/optimize/extract.rs",
     "src/optimize/judge.rs",
+    "src/optimize/model/entry.rs",
+    "src/optimize/model/estimate.rs",
+    "src/optimize/model/index.rs",
+    "src/optimize/model/price.rs",
+    "src/optimize/model/purse.rs",
     "src/optimize/redact.rs",
     "src/optimize/sections.rs",
 ];
