@@ -169,15 +169,17 @@ pub(super) fn index(files: &CallFiles, now: EventTime) -> Result<Index, CallLogE
 }
 
 /// The calls that are logged in `folder`, of `day` or of all days, oldest first; none where there is no log.
-/// An answer that came on the day after its call is found only with all days.
 ///
 /// # Errors
 /// If the log cannot be read.
 pub fn read_calls(folder: &Path, day: Option<Day>) -> Result<Vec<LoggedCall>, CallLogError> {
     let mut lines = Vec::new();
-    let wanted = |found: Day| day.is_none_or(|day| day == found);
+    // A call late in the day is answered on the next.
+    let wanted = |found: Day| day.is_none_or(|day| day == found || day.plus(1) == found);
     each_line(folder, wanted, |line| lines.push(line))?;
-    Ok(joined(lines))
+    let mut calls = joined(lines);
+    calls.retain(|logged| day.is_none_or(|day| Day::of(logged.call.at) == day));
+    Ok(calls)
 }
 
 fn each_line(
