@@ -173,6 +173,17 @@ fn print_agent(agent: &AgentReport, env: &Env) {
     for refused in &agent.refused {
         output.line(output.paint(Tone::Bad, &format!("  refused  {}", safe(refused))));
     }
+    if agent.llm.calls + agent.llm.cached > 0 {
+        let llm = &agent.llm;
+        let line = format!(
+            "  model    {} calls, {} answers from the log, {} tokens, {}",
+            llm.calls,
+            llm.cached,
+            llm.input_tokens + llm.output_tokens,
+            sent::cost(llm.cost_micros)
+        );
+        output.line(output.paint(Tone::Faint, &line));
+    }
     if let Some(fallback) = &agent.llm.fallback {
         output.line(output.paint(Tone::Faint, &format!("  no model {}", safe(fallback))));
     }

@@ -6,6 +6,8 @@ mod broker;
 mod chaos;
 mod cli;
 mod config;
+mod cost;
+mod cost_cli;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;

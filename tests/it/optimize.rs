@@ -39,7 +39,7 @@ pub(crate) fn request() -> Request {
     request
 }
 
-fn settings(endpoint: &str) -> LlmSettings {
+pub(crate) fn settings(endpoint: &str) -> LlmSettings {
     LlmSettings {
         model: "small".to_owned(),
         endpoint: Some(endpoint.to_owned()),
@@ -50,13 +50,13 @@ fn settings(endpoint: &str) -> LlmSettings {
     }
 }
 
-fn optimizer(settings: LlmSettings) -> (Optimizer, Arc<ManualClock>) {
+pub(crate) fn optimizer(settings: LlmSettings) -> (Optimizer, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(EventTime::from_millis(0)));
     (Optimizer::new(settings, clock.clone()), clock)
 }
 
 /// A server's answer that says `text`.
-fn says(text: impl Into<String>) -> ResponseTemplate {
+pub(crate) fn says(text: impl Into<String>) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "id": "1", "object": "chat.completion", "created": 1, "model": "small",
         "choices": [{"index": 0, "finish_reason": "stop",
@@ -65,16 +65,16 @@ fn says(text: impl Into<String>) -> ResponseTemplate {
     }))
 }
 
-fn bullet(text: &str) -> String {
+pub(crate) fn bullet(text: &str) -> String {
     json!({"edits": [{"op": "add_bullet", "text": text, "why": "20 of 20 runs"}]}).to_string()
 }
 
-fn no_change() -> ResponseTemplate {
+pub(crate) fn no_change() -> ResponseTemplate {
     says(r#"{"edits":[],"changes":[],"no_change_reason":"All is well."}"#)
 }
 
 /// Answers requests whose body contains `part` with `response`, `times` times.
-async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times: u64) {
+pub(crate) async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times: u64) {
     let mock = Mock::given(method("POST")).and(path("/v1/chat/completions"));
     mock.and(body_string_contains(part))
         .respond_with(response)
@@ -83,16 +83,16 @@ async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times
         .await;
 }
 
-const PROMPTS: &str = "You improve the prompts";
-const CONFIG: &str = "You improve the config";
-const ANY: &str = "";
+pub(crate) const PROMPTS: &str = "You improve the prompts";
+pub(crate) const CONFIG: &str = "You improve the config";
+pub(crate) const ANY: &str = "";
 
-async fn bodies(server: &MockServer) -> Vec<Value> {
+pub(crate) async fn bodies(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
     requests.iter().map(|request| request.body_json().unwrap()).collect()
 }
 
-fn endpoint(server: &MockServer) -> String {
+pub(crate) fn endpoint(server: &MockServer) -> String {
     format!("{}/v1/", server.uri())
 }
 

@@ -81,7 +81,8 @@ impl Index {
     }
 
     fn sum(&mut self, call: &Call, change: impl FnOnce(&mut Sum)) {
-        let Some(of_day) = self.of_day(call) else { return };
+        let agents = self.days.entry(Day::of(call.at)).or_default();
+        let of_day = agents.entry(call.agent.clone()).or_default();
         let asked = Asked { requested: call.requested, id: call.request.clone() };
         change(of_day.by_request.entry(asked).or_default());
         if of_day.by_request.len() > MAX_REQUESTS
@@ -90,15 +91,6 @@ impl Index {
             of_day.earlier.done = of_day.earlier.done.plus(oldest.done);
             of_day.earlier.open = of_day.earlier.open.plus(oldest.open);
         }
-    }
-
-    /// Nothing for days that are past.
-    fn of_day(&mut self, call: &Call) -> Option<&mut OfDay> {
-        let day = Day::of(call.at);
-        if self.days.last_key_value().is_some_and(|(newest, _)| day < newest.plus(-1)) {
-            return None;
-        }
-        Some(self.days.entry(day).or_default().entry(call.agent.clone()).or_default())
     }
 
     fn keep(&mut self, answer: &Answered) {
