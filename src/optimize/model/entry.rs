@@ -351,7 +351,8 @@ pub(super) mod tests {
         let sent = sent("abc");
         let schema = tokens(&sent.schema.as_ref().unwrap().to_string());
         let estimate = sent.estimate(Some(Price { input: 1_000_000, output: 2_000_000 }));
-        assert_eq!(estimate.input_tokens, tokens("Improve.") + 1 + 2 * MESSAGE + schema);
+        let texts = tokens("Improve.") + tokens("abc") + schema;
+        assert_eq!(estimate.input_tokens, texts + 2 * MESSAGE);
         assert_eq!(estimate.output_tokens, 100);
         assert_eq!(estimate.cost_micros, Some(estimate.input_tokens + 200));
         assert_eq!(sent.estimate(None).cost_micros, None);
