@@ -99,7 +99,7 @@ fn dry_run(learner: &MetaAgent, traces: &[Trace], env: &Env) -> Result<(), Failu
     let tokens: u64 = calls.iter().map(|call| call.estimate.tokens()).sum();
     let costs: Option<u64> = calls.iter().map(|call| call.estimate.cost_micros).sum();
     output.line(format!(
-        "dry run: {} calls of {} agents, at most {tokens} tokens and {}; retries and corrections come on top",
+        "dry run: {} calls for {} agents, at most {tokens} tokens and {}; retries and corrections come on top",
         calls.len(),
         previews.len(),
         sent::cost(costs)

@@ -43,7 +43,7 @@ fn a_dry_run_shows_the_calls_and_does_nothing() {
     let before = (place.git(&["rev-parse", "HEAD"]), place.git(&["status", "--porcelain"]));
 
     let shown = ok(&place, &dry);
-    assert!(shown.starts_with("dry run: 2 calls of 1 agents, at most "), "{shown}");
+    assert!(shown.starts_with("dry run: 2 calls for 1 agents, at most "), "{shown}");
     for part in [
         "\nsim-triage, prompts\n",
         "\nsim-triage, config\n",

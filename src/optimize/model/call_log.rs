@@ -247,7 +247,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::entry::tests::{answer, call};
+    use super::super::index::Asked;
     use super::*;
+    use crate::optimize::fixture;
 
     const DAY: i64 = 86_400_000;
 
@@ -336,7 +338,7 @@ mod tests {
         fs::write(dir.path().join("data"), "in the way").unwrap();
         let error = log.append(&Line::Call(Box::new(call(1, DAY, "a")))).unwrap_err().to_string();
         assert!(error.contains("llm-calls cannot be written"), "{error}");
-        assert_eq!(log.index().own(&crate::optimize::fixture::request()).calls, 0);
+        assert_eq!(log.index().own(&Asked::of(&fixture::request())).calls, 0);
         assert!(CallLog::open(files(&dir), EventTime::from_millis(DAY)).is_err());
     }
 

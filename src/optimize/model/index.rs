@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::entry::{Answered, Call, Line};
 use crate::base::{AgentName, Day, Digest, EventTime};
-use crate::govern::{Request, Spend};
+use crate::govern::{Request, RequestId, Spend};
 
 /// The most text of answers that is kept, in bytes.
 const MAX_TEXT: usize = 32 << 20;
@@ -16,8 +16,9 @@ const MAX_REQUESTS: usize = 1_000;
 
 /// A request as the log knows it: ids are counted anew in each `whetstone optimize`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked {
+pub(super) struct Asked {
     requested: EventTime,
+    agent: AgentName,
     id: String,
 }
 
@@ -83,7 +84,8 @@ impl Index {
     fn sum(&mut self, call: &Call, change: impl FnOnce(&mut Sum)) {
         let agents = self.days.entry(Day::of(call.at)).or_default();
         let of_day = agents.entry(call.agent.clone()).or_default();
-        let asked = Asked { requested: call.requested, id: call.request.clone() };
+        let (agent, id) = (call.agent.clone(), call.request.clone());
+        let asked = Asked { requested: call.requested, agent, id };
         change(of_day.by_request.entry(asked).or_default());
         if of_day.by_request.len() > MAX_REQUESTS
             && let Some((_, oldest)) = of_day.by_request.pop_first()
@@ -115,21 +117,19 @@ impl Index {
         (now.millis_since(answer.at) < millis).then_some(answer)
     }
 
-    /// What earlier attempts at `request` took, which nobody has handed in.
-    pub(super) fn own(&self, request: &Request) -> Spend {
-        let asked = Asked::of(request);
-        let of_days = self.days.values().filter_map(|agents| agents.get(&request.id.agent));
-        let sums = of_days.filter_map(|of_day| of_day.by_request.get(&asked));
+    /// What earlier attempts at a request took, which nobody has handed in.
+    pub(super) fn own(&self, asked: &Asked) -> Spend {
+        let of_days = self.days.values().filter_map(|agents| agents.get(&asked.agent));
+        let sums = of_days.filter_map(|of_day| of_day.by_request.get(asked));
         sums.fold(Spend::default(), |sum, own| sum.plus(own.done).plus(own.open))
     }
 
-    /// What `request`'s agent spent on `day` besides. Two books tell: `ledger`, which other instances fill
+    /// What the agent spent on `day` besides. Two books tell: `ledger`, which other instances fill
     /// too, and this one, where calls are that were never handed in.
-    pub(super) fn others(&self, request: &Request, day: Day, ledger: Spend) -> Spend {
-        let asked = Asked::of(request);
+    pub(super) fn others(&self, asked: &Asked, day: Day, ledger: Spend) -> Spend {
         let mut sum = Sum::default();
-        if let Some(of_day) = self.days.get(&day).and_then(|agents| agents.get(&request.id.agent)) {
-            let others = of_day.by_request.iter().filter(|(other, _)| **other != asked);
+        if let Some(of_day) = self.days.get(&day).and_then(|agents| agents.get(&asked.agent)) {
+            let others = of_day.by_request.iter().filter(|(other, _)| *other != asked);
             for other in others.map(|(_, sum)| sum).chain([&of_day.earlier]) {
                 sum.done = sum.done.plus(other.done);
                 sum.open = sum.open.plus(other.open);
@@ -140,8 +140,9 @@ impl Index {
 }
 
 impl Asked {
-    fn of(request: &Request) -> Self {
-        Self { requested: request.at, id: request.id.to_string() }
+    pub(super) fn of(request: &Request) -> Self {
+        let RequestId { agent, .. } = &request.id;
+        Self { requested: request.at, agent: agent.clone(), id: request.id.to_string() }
     }
 }
 
@@ -152,6 +153,10 @@ mod tests {
     use crate::optimize::fixture;
 
     const DAY: i64 = 86_400_000;
+
+    fn asked(number: u64) -> Asked {
+        Asked::of(&request(number))
+    }
 
     fn request(number: u64) -> Request {
         let mut request = fixture::request();
@@ -173,7 +178,7 @@ mod tests {
         let mut index = Index::default();
         let first = call(3, DAY, "a");
         started(&mut index, &first);
-        let (own, other) = (request(3), request(4));
+        let (own, other) = (asked(3), asked(4));
         assert_eq!(tokens(index.own(&own)), 150);
         assert_eq!(tokens(index.own(&other)), 0);
         let others = |index: &Index, request, day, ledger| {
@@ -191,7 +196,7 @@ mod tests {
         assert_eq!(others(&index, &other, DAY, 0), 45, "where there is no ledger");
         assert_eq!(others(&index, &other, DAY, 40), 45, "it stands in both books");
         let later = Request { at: EventTime::from_millis(9), ..request(3) };
-        assert_eq!(tokens(index.own(&later)), 0, "the same id of another run");
+        assert_eq!(tokens(index.own(&Asked::of(&later))), 0, "the same id of another run");
     }
 
     #[test]
@@ -200,8 +205,8 @@ mod tests {
         started(&mut index, &call(3, DAY, "a"));
         started(&mut index, &call(3, DAY + 5, "a"));
         index.take(&Line::Answer(answer(&call(3, DAY + 5, "a"), DAY + 6, "yes")));
-        assert_eq!(tokens(index.own(&request(3))), 150 + 45);
-        assert_eq!(index.own(&request(3)).calls, 2);
+        assert_eq!(tokens(index.own(&asked(3))), 150 + 45);
+        assert_eq!(index.own(&asked(3)).calls, 2);
     }
 
     #[test]
@@ -242,7 +247,7 @@ mod tests {
         let of_day = &index.days[&Day::of(EventTime::from_millis(DAY))];
         assert_eq!(of_day.values().map(|of_day| of_day.by_request.len()).max(), Some(MAX_REQUESTS));
         let day = Day::of(EventTime::from_millis(DAY));
-        let all = index.others(&request(9_999), day, Spend::default());
+        let all = index.others(&asked(9_999), day, Spend::default());
         assert_eq!((all.calls, all.tokens()), (3_000, 3_000 * 45));
 
         started(&mut index, &call(1, 4 * DAY, "later"));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::call_log::{CallFiles, CallLog, CallLogError};
 use super::entry::{Answered, Line};
+use super::index::Asked;
 use crate::base::{Clock, Day, Digest};
 use crate::govern::{Request, Spend};
 
@@ -34,8 +35,8 @@ impl Journal {
     /// # Errors
     /// Why the log cannot be used, for people.
     pub(super) async fn own(&self, request: &Request) -> Result<Spend, String> {
-        let request = request.clone();
-        let own = self.with(move |log| Ok(log.index().own(&request))).await?;
+        let asked = Asked::of(request);
+        let own = self.with(move |log| Ok(log.index().own(&asked))).await?;
         Ok(own.unwrap_or_default())
     }
 
@@ -48,10 +49,10 @@ impl Journal {
         let ledger = spent_on(request, Day::of(now));
         let Some(files) = &self.files else { return Ok(Before { answer: None, spent: ledger }) };
         let millis = i64::try_from(files.cache.as_millis()).unwrap_or(i64::MAX);
-        let (request, hash) = (request.clone(), hash.clone());
+        let (asked, hash) = (Asked::of(request), hash.clone());
         let before = self.with(move |log| {
             let index = log.index();
-            let spent = index.others(&request, Day::of(now), ledger);
+            let spent = index.others(&asked, Day::of(now), ledger);
             Ok(Before { answer: index.answer(&hash, now, millis).cloned(), spent })
         });
         Ok(before.await?.unwrap_or_default())

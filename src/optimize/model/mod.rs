@@ -195,7 +195,7 @@ impl Model {
         report: &mut LlmReport,
     ) -> Result<Reply, Silence> {
         let mut rng = Rng::with_seed(question.seed);
-        let mut failures = 0;
+        let (mut failures, mut failed) = (0, None);
         if let Some(reason) = self.objection() {
             report.breaker_open += 1;
             return Err(Silence { reason, wait: None, asked: false });
@@ -207,8 +207,13 @@ impl Model {
                     *attempts = attempts.saturating_sub(1);
                     return Ok(reply);
                 }
-                Err(Setback::Unasked(reason)) => {
-                    return Err(Silence { reason, wait: None, asked: failures > 0 });
+                Err(Setback::Unasked(objection)) => {
+                    let asked = failed.is_some();
+                    let reason = match failed {
+                        Some(failure) => format!("{failure}; not asked again: {objection}"),
+                        None => objection,
+                    };
+                    return Err(Silence { reason, wait: None, asked });
                 }
                 Err(Setback::Failed(failure)) => failure,
             };
@@ -229,6 +234,7 @@ impl Model {
                 return Err(Silence { reason, wait, asked: true });
             }
             tracing::debug!(model = self.name(), %reason, ?pause, "the model is asked again");
+            failed = Some(reason);
             tokio::time::sleep(pause).await;
         }
     }
@@ -284,12 +290,11 @@ impl Model {
             Ok(response) => (tokens(response), true),
             Err(failure) => ([None; 2], failure.paid),
         };
-        let estimate = [call.estimate.input_tokens, call.estimate.output_tokens];
-        let [input, output] = [0, 1].map(|direction: usize| {
-            let estimated = estimate.get(direction).copied().filter(|_| paid);
-            told.get(direction).copied().flatten().or(estimated).unwrap_or_default()
-        });
         let estimated = paid && told.contains(&None);
+        let [told_input, told_output] = told;
+        let or = |told: Option<u64>, estimate| told.unwrap_or(if paid { estimate } else { 0 });
+        let input = or(told_input, call.estimate.input_tokens);
+        let output = or(told_output, call.estimate.output_tokens);
         let cost_micros = self.settings.price().map(|price| price.cost(input, output));
         report.book(input, output, cost_micros);
         report.estimated += u32::from(estimated);

@@ -6,6 +6,7 @@ use super::Question;
 use super::call_log::{CallLogError, index};
 use super::dialect::Dialect;
 use super::entry::{Estimate, Sent};
+use super::index::Asked;
 use super::journal::spent_on;
 use super::purse::Purse;
 use super::settings::LlmSettings;
@@ -53,7 +54,7 @@ pub(in crate::optimize) fn preview(
     let (today, budget) = (Day::of(now), &request.policy.llm_budget);
     let ledger = spent_on(request, today);
     let before = match &settings.calls {
-        Some(files) => index(files, now)?.others(request, today, ledger),
+        Some(files) => index(files, now)?.others(&Asked::of(request), today, ledger),
         None => ledger,
     };
     let purse =
