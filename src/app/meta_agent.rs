@@ -16,7 +16,7 @@ use crate::govern::{
     Agent, AgentView, Command, CommandKind, Considered, Decision, Effect, Event, EventBody,
     Figures, LlmReport, Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
 };
-use crate::optimize::Optimizer;
+use crate::optimize::{Optimizer, Preview, PreviewError};
 use crate::publish::{ConfigRepo, PublishError};
 
 /// Learns from batches of traces: the original's entry point, kept.
@@ -64,6 +64,9 @@ pub enum CycleError {
     /// The evidence cannot be laid out as the operator wants.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// What the model would be asked cannot be told.
+    #[error(transparent)]
+    Preview(#[from] PreviewError),
 }
 
 /// What a cycle did. The first six fields are the original's.
@@ -124,6 +127,17 @@ pub struct AgentReport {
     pub decisions: Vec<String>,
 }
 
+/// What a cycle would ask the model about one agent.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentPreview {
+    /// What its runs showed.
+    pub figures: Figures,
+    /// The first call for each half, as it would be made; none if the model is switched off.
+    pub calls: Vec<Preview>,
+    /// Why nothing would be asked, if its runs are not enough.
+    pub reason: Option<String>,
+}
+
 impl MetaAgent {
     /// A learner for `config`, with its repo and its model.
     ///
@@ -163,13 +177,7 @@ impl MetaAgent {
             updates_applied: 0,
             agents: BTreeMap::new(),
         };
-        let mut runs: BTreeMap<AgentName, Vec<Run>> = BTreeMap::new();
-        for trace in &traces {
-            if self.options.only.as_ref().is_none_or(|only| *only == trace.agent) {
-                runs.entry(trace.agent.clone()).or_default().push(Run::digest(trace));
-            }
-        }
-        for (name, runs) in runs {
+        for (name, runs) in self.by_agent(&traces) {
             let (agent_report, analysed) = self.learn(&name, runs).await?;
             report.traces_analyzed += agent_report.figures.runs.total();
             report.patterns_identified += agent_report.findings.len();
@@ -183,6 +191,47 @@ impl MetaAgent {
         Ok(report)
     }
 
+    /// What a cycle over `traces` would ask the model, as far as that is known before it answers. Sends
+    /// nothing and writes nothing.
+    ///
+    /// # Errors
+    /// If the repo or the log of calls cannot be read.
+    pub fn preview(
+        &self,
+        traces: &[Trace],
+    ) -> Result<BTreeMap<AgentName, AgentPreview>, CycleError> {
+        let mut previews = BTreeMap::new();
+        for (name, runs) in self.by_agent(traces) {
+            let policy = self.policy(&name);
+            let step = Step {
+                repo: self.repo.as_ref(),
+                writes: false,
+                policy: &policy,
+                at: self.clock.now(),
+            };
+            let known = self.agents.get(&name).cloned();
+            let (_, out, view) = self.gather((&name, known), runs, &step)?;
+            let calls = match &out.request {
+                Some(request) => self.optimizer.preview(request)?,
+                None => Vec::new(),
+            };
+            let why = || out.decisions.last().map(|decision| decision.reason.clone());
+            let reason = if out.request.is_none() { why() } else { None };
+            previews.insert(name, AgentPreview { figures: view.recent, calls, reason });
+        }
+        Ok(previews)
+    }
+
+    fn by_agent(&self, traces: &[Trace]) -> BTreeMap<AgentName, Vec<Run>> {
+        let mut runs: BTreeMap<AgentName, Vec<Run>> = BTreeMap::new();
+        for trace in traces {
+            if self.options.only.as_ref().is_none_or(|only| *only == trace.agent) {
+                runs.entry(trace.agent.clone()).or_default().push(Run::digest(trace));
+            }
+        }
+        runs
+    }
+
     /// One agent's part; true if it had enough to learn from.
     async fn learn(
         &mut self,
@@ -191,7 +240,9 @@ impl MetaAgent {
     ) -> Result<(AgentReport, bool), CycleError> {
         let policy = self.policy(name);
         let at = self.clock.now();
-        let (mut agent, mut out, view) = self.gather(name, runs, (&policy, at))?;
+        let known = self.agents.remove(name);
+        let step = Step { repo: self.repo.as_ref(), writes: true, policy: &policy, at };
+        let (mut agent, mut out, view) = self.gather((name, known), runs, &step)?;
         let mut report = AgentReport {
             figures: view.recent,
             left_out: view.runs.duplicate + view.runs.late + view.runs.unknown_version,
@@ -207,8 +258,7 @@ impl MetaAgent {
             }
             report.take_proposal(&proposal);
             out.versions.clear();
-            let step = Step { repo: self.repo.as_ref(), policy: &policy, at };
-            step.apply(&mut agent, EventBody::Proposal(proposal), &mut out)?;
+            step.apply(&mut agent, EventBody::Proposal(Box::new(proposal)), &mut out)?;
             let of_use = |record: &&VersionRecord| {
                 record.state == State::Active || record.state.is_undecided()
             };
@@ -222,13 +272,12 @@ impl MetaAgent {
 
     /// The agent with its runs folded in, asked for an optimization.
     fn gather(
-        &mut self,
-        name: &AgentName,
+        &self,
+        (name, known): (&AgentName, Option<Agent>),
         runs: Vec<Run>,
-        (policy, at): (&Policy, EventTime),
+        step: &Step<'_>,
     ) -> Result<(Agent, Outcome, AgentView), CycleError> {
-        let step = Step { repo: self.repo.as_ref(), policy, at };
-        let mut agent = match self.agents.remove(name) {
+        let mut agent = match known {
             Some(agent) => agent,
             None => step.recall(name)?,
         };
@@ -271,6 +320,8 @@ struct Outcome {
 /// The shell around one agent's events.
 struct Step<'a> {
     repo: Option<&'a ConfigRepo>,
+    /// Whether what comes of the events is written to the repo.
+    writes: bool,
     policy: &'a Policy,
     at: EventTime,
 }
@@ -280,7 +331,7 @@ impl Step<'_> {
         let Some(repo) = self.repo else { return Ok(Agent::new(name.clone())) };
         let records = recall(repo, name)?;
         let told = repo.published(name)?.map_or(0, |published| published.revision);
-        for record in records.iter().filter(|record| record.revision > told) {
+        for record in records.iter().filter(|record| self.writes && record.revision > told) {
             repo.project(record)?;
         }
         Ok(Agent::recalled(name.clone(), records))
@@ -317,7 +368,7 @@ impl Step<'_> {
                 Effect::Request(request) => out.request = Some(*request),
                 Effect::Decision(decision) => out.decisions.push(decision),
                 Effect::Version(record) => {
-                    if let Some(repo) = self.repo {
+                    if let Some(repo) = self.repo.filter(|_| self.writes) {
                         repo.project(&record)?;
                     }
                     out.versions.push(*record);

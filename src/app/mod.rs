@@ -37,9 +37,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use codec::{CodecError, effect as effect_record, state as state_records};
-pub use meta_agent::{AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent};
+pub use meta_agent::{
+    AgentPreview, AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent,
+};
 pub use orders::{Decisions, Orders};
-pub use parts::{LayoutError, gate, open_repo, optimizer, repo_options};
+pub use parts::{LayoutError, call_folder, gate, open_repo, optimizer, repo_options};
 pub use restore::restore;
 pub use role::RoleError;
 pub use subscribe::PromptSubscriber;

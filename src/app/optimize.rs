@@ -16,7 +16,7 @@ use super::codec;
 use super::role::{Context, Member, RoleError};
 use crate::base::{AgentName, Metrics};
 use crate::consume::{Partition, Place, Polled, Topic};
-use crate::govern::{Event, EventBody, Proposal, Request};
+use crate::govern::{Event, EventBody, LlmReport, Proposal, Request};
 use crate::optimize::Optimizer;
 
 /// Requests worked on at once, each of another agent.
@@ -38,6 +38,7 @@ pub(super) fn run(context: &Context, optimizer: &Arc<Optimizer>) -> Result<(), R
             }
         }
         work.start();
+        context.metrics.llm_resting.set(i64::from(optimizer.is_resting()));
         while let Some((place, proposal)) = work.answered()? {
             hand_in(&mut consumer, place, proposal, context)?;
         }
@@ -53,7 +54,7 @@ fn hand_in(
 ) -> Result<(), RoleError> {
     count(&context.metrics, &proposal);
     let (agent, at) = (proposal.request.agent.clone(), context.clock.now());
-    let event = Event { agent, at, body: EventBody::Proposal(proposal) };
+    let event = Event { agent, at, body: EventBody::Proposal(Box::new(proposal)) };
     consumer.commit_these(&[place], vec![codec::event(&event)])?;
     Ok(())
 }
@@ -133,12 +134,30 @@ fn panicked(panic: &JoinError) -> RoleError {
     RoleError::Panicked(panic.to_string())
 }
 
+fn count_calls(metrics: &Metrics, llm: &LlmReport) {
+    let LlmReport { calls, failed, resumed, cached, over_budget, breaker_open, .. } = llm;
+    let answered = calls.saturating_sub(failed.saturating_add(*resumed));
+    for (result, calls) in [
+        ("answered", answered),
+        ("failed", *failed),
+        ("interrupted", *resumed),
+        ("cached", *cached),
+        ("over_budget", *over_budget),
+        ("breaker_open", *breaker_open),
+    ] {
+        metrics.llm_calls.with_label_values(&[result]).inc_by(calls.into());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a counter of dollars, not a bill")]
+    metrics.llm_cost.inc_by(llm.cost_micros.unwrap_or_default() as f64 / 1e6);
+}
+
 fn count(metrics: &Metrics, proposal: &Proposal) {
     let edits = proposal.prompt.answer.edits().len() + proposal.config.answer.edits().len();
     let result = if edits > 0 { "edits" } else { "no_change" };
     metrics.optimizations.with_label_values(&[result]).inc();
     metrics.llm_tokens.with_label_values(&["input"]).inc_by(proposal.llm.input_tokens);
     metrics.llm_tokens.with_label_values(&["output"]).inc_by(proposal.llm.output_tokens);
+    count_calls(metrics, &proposal.llm);
     let gate = match (&proposal.gate, &proposal.gate_problem) {
         (Some(report), _) => Some(if report.passed { "passed" } else { "failed" }),
         (None, Some(_)) => Some("unanswered"),

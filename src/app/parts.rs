@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::SystemClock;
-use crate::config::{self, Config, Llm, Proposals, Repo};
+use crate::config::{self, Config, Llm, LlmPrice, Proposals, Repo};
 use crate::optimize::{
-    Effort, Gate, LlmSettings, Optimizer, Patience, Program, Service, Template, TemplateError,
+    CallFiles, Effort, Gate, LlmSettings, Optimizer, Patience, Price, Program, Service, Template,
+    TemplateError,
 };
 use crate::publish::{ConfigRepo, PublishError, RepoOptions};
 
@@ -41,6 +42,11 @@ pub fn gate(config: &Config) -> Option<Gate> {
         }
         config::Hook::Url { url, token } => Gate::new(Service::new(&url, token), patience),
     })
+}
+
+/// The folder of the log of calls to the model.
+pub fn call_folder(config: &Config) -> PathBuf {
+    config.data_dir.join("llm-calls")
 }
 
 /// Why the evidence cannot be laid out as the operator wants.
@@ -77,8 +83,10 @@ fn template(path: Option<&Path>) -> Result<Template, LayoutError> {
 /// # Errors
 /// If the operator's layout of the evidence cannot be used.
 pub fn optimizer(config: &Config) -> Result<Optimizer, LayoutError> {
-    let Llm { enabled, model, endpoint, timeout, attempts, temperature, max_tokens } =
-        config.llm.clone();
+    let Llm { enabled, model, endpoint, timeout, attempts, .. } = config.llm.clone();
+    let Llm { temperature, max_tokens, price, keep_calls: keep, cache, .. } = config.llm;
+    let price = price.map(|LlmPrice { input, output }| Price { input, output });
+    let calls = Some(CallFiles { folder: call_folder(config), keep, cache });
     let settings = LlmSettings {
         enabled,
         model,
@@ -87,6 +95,8 @@ pub fn optimizer(config: &Config) -> Result<Optimizer, LayoutError> {
         max_attempts: attempts,
         temperature,
         max_tokens,
+        price,
+        calls,
         ..LlmSettings::default()
     };
     let variable = |name: &str| std::env::var(name).ok();

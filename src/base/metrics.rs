@@ -3,8 +3,8 @@
 //! No label carries an agent's name or any other text from outside.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Counter, Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// The metrics of one process. Not global: each test has its own.
@@ -39,6 +39,13 @@ pub struct Metrics {
     pub llm_fallbacks: IntCounterVec,
     /// `whetstone_llm_tokens_total{direction}`: tokens sent to and received from the model.
     pub llm_tokens: IntCounterVec,
+    /// `whetstone_llm_cost_usd_total`: what those tokens with a known price cost, in US dollars.
+    pub llm_cost: Counter,
+    /// `whetstone_llm_calls_total{result}`: calls to the model: answered, cached, failed, interrupted,
+    /// over_budget, breaker_open. Cached ones and the last two were not made.
+    pub llm_calls: IntCounterVec,
+    /// `whetstone_llm_resting`: 1 while the model is left alone because it failed too often.
+    pub llm_resting: IntGauge,
     /// `whetstone_gate_total{result}`: candidates the gate was asked about: passed, failed, unanswered.
     pub gate: IntCounterVec,
     /// `whetstone_decisions_total{decision}`.
@@ -81,6 +88,16 @@ impl Metrics {
             "Runs announced when they began, each as often as it was announced.",
         )?;
         registry.register(Box::new(runs_started.clone()))?;
+        let llm_resting = IntGauge::new(
+            "whetstone_llm_resting",
+            "1 while the model is left alone because it failed too often.",
+        )?;
+        registry.register(Box::new(llm_resting.clone()))?;
+        let llm_cost = Counter::new(
+            "whetstone_llm_cost_usd_total",
+            "Cost of the tokens with a known price, in US dollars.",
+        )?;
+        registry.register(Box::new(llm_cost.clone()))?;
         let commit = Histogram::with_opts(
             HistogramOpts::new("whetstone_commit_seconds", "Duration of the atomic step.")
                 .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
@@ -142,6 +159,13 @@ impl Metrics {
                 "Tokens sent to and received from the model.",
                 "direction",
             )?,
+            llm_cost,
+            llm_calls: counter(
+                "whetstone_llm_calls_total",
+                "Calls to the model, by result.",
+                "result",
+            )?,
+            llm_resting,
             gate: counter(
                 "whetstone_gate_total",
                 "Candidates the offline gate was asked about, by result.",

@@ -3,6 +3,7 @@
 //! Pure but for [`Clock`], which is the one door to the wall clock. May use no other module.
 
 mod clock;
+mod day;
 mod digest;
 mod metrics;
 mod name;
@@ -10,6 +11,7 @@ mod time;
 mod tracked;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use day::{Day, InvalidDay};
 pub use digest::Digest;
 pub use metrics::Metrics;
 pub use name::{AgentName, InvalidAgentName, VersionNumber};

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Reads arguments and environment, prints, sets the exit code;
 //! decides nothing.
 
+mod calls;
 mod check;
 mod demo;
 mod diff;
@@ -12,8 +13,10 @@ mod prompt;
 mod replay;
 mod run;
 mod send;
+mod sent;
 mod show;
 mod simulate;
+mod spending;
 mod status;
 mod trial;
 mod versions;
@@ -107,6 +110,8 @@ enum Command {
     Replay(replay::Args),
     /// How often trials decide rightly, on simulated agents whose truth is known
     Simulate(simulate::Args),
+    /// The calls to the model that were made, and what they cost
+    Calls(calls::Args),
     /// Check configuration, config repo and model key
     Check(check::Args),
 }
@@ -203,6 +208,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Replay(args) => replay::main(&args, &env()?),
         Command::Simulate(args) => simulate::main(&args, &env()?),
         Command::Watch(args) => watch::main(&args, &env()?),
+        Command::Calls(args) => calls::main(&args, &env()?),
         Command::Check(args) => check::main(&args, &env()?),
     }
 }

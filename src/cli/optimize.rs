@@ -8,16 +8,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::failure::Failure;
 use super::output::{Tone, number, percent, safe};
 use super::send::read_reports;
-use super::{Env, runtime};
+use super::{Env, runtime, sent};
 use crate::app::{AgentReport, CycleOptions, CycleReport, CycleStatus, MetaAgent};
 use crate::base::AgentName;
-use crate::decode::Format;
+use crate::decode::{Format, Trace};
 use crate::govern::Rollout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whetstone optimize --traces runs.jsonl --repo ./agents\n  \
     whetstone optimize --traces a.json b.json --format tau2-bench --agent retail --repo ./agents --llm off\n  \
+    whetstone optimize --traces runs.jsonl --repo ./agents --dry-run     what would be sent, and what it may cost\n  \
     whetstone optimize --traces runs.jsonl --repo ./agents --llm qwen2.5-coder-0.5b \\\n      \
         --set llm.endpoint=http://127.0.0.1:8089/v1/ --json\n\n\
     New versions are committed to the repo at once: review the commit, or take it back with git revert;\n\
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// Count runs that name no version for the active one, whenever they ran
     #[arg(long)]
     attribute_to_active: bool,
+    /// Show what the model would be asked, and what that may cost; send nothing and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 fn rollout(text: &str) -> Result<Rollout, String> {
@@ -75,11 +79,44 @@ pub(super) fn main(args: &Args, mut env: Env) -> Result<(), Failure> {
     };
     let mut learner =
         MetaAgent::new(env.config.clone()).map_err(Failure::usage)?.with_options(options);
+    if args.dry_run {
+        return dry_run(&learner, &traces, &env);
+    }
     let progress = spinner(&format!("learning from {} runs", traces.len()));
     let report = runtime()?.block_on(learner.start_learning_cycle(traces));
     progress.finish_and_clear();
     let report = report.map_err(Failure::failed)?;
     if env.output.json { env.output.value(&report) } else { print(&report, &env) }
+}
+
+fn dry_run(learner: &MetaAgent, traces: &[Trace], env: &Env) -> Result<(), Failure> {
+    let output = &env.output;
+    let previews = learner.preview(traces).map_err(Failure::failed)?;
+    if output.json {
+        return output.value(&previews);
+    }
+    let calls: Vec<_> = previews.values().flat_map(|preview| &preview.calls).collect();
+    let tokens: u64 = calls.iter().map(|call| call.estimate.tokens()).sum();
+    let costs: Option<u64> = calls.iter().map(|call| call.estimate.cost_micros).sum();
+    output.line(format!(
+        "dry run: {} calls for {} agents, at most {tokens} tokens and {}; retries and corrections come on top",
+        calls.len(),
+        previews.len(),
+        sent::cost(costs)
+    ));
+    if !env.config.llm.enabled {
+        output.line("no model is asked: it is switched off");
+    }
+    for (name, preview) in &previews {
+        if let Some(reason) = &preview.reason {
+            let name = output.paint(Tone::Strong, name.as_str());
+            output.line(format!("\n{name}  nothing is asked: {}", safe(reason)));
+        }
+        for call in &preview.calls {
+            sent::preview(output, call);
+        }
+    }
+    Ok(())
 }
 
 fn spinner(message: &str) -> ProgressBar {
@@ -144,6 +181,17 @@ fn print_agent(agent: &AgentReport, env: &Env) {
             safe(&one.by),
             safe(&changes),
             safe(&one.why)
+        );
+        output.line(output.paint(Tone::Faint, &line));
+    }
+    if agent.llm.calls + agent.llm.cached > 0 {
+        let llm = &agent.llm;
+        let line = format!(
+            "  model    {} calls, {} answers from the log, {} tokens, {}",
+            llm.calls,
+            llm.cached,
+            llm.input_tokens + llm.output_tokens,
+            sent::cost(llm.cost_micros)
         );
         output.line(output.paint(Tone::Faint, &line));
     }

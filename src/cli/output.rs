@@ -126,6 +126,12 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
+/// Millionths of a US dollar as dollars, to a hundredth of a cent.
+pub(super) fn dollars(micros: u64) -> String {
+    let parts = micros.div_ceil(100);
+    format!("{}.{:04}", parts / 10_000, parts % 10_000)
+}
+
 /// A share as `81.3 %`.
 pub(super) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))

@@ -3,13 +3,14 @@
 use super::Env;
 use super::failure::Failure;
 use super::output::{Tone, number, percent, table};
-use super::trial;
+use super::{spending, trial};
 use crate::app::agent_views;
-use crate::base::AgentName;
+use crate::base::{AgentName, Clock as _, Day, SystemClock};
+use crate::govern::AgentView;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  whetstone status\n  whetstone status mitigation     with its trial, if one is under way\n  whetstone status --json"
+    after_help = "Examples:\n  whetstone status\n  whetstone status mitigation     with its trial, if one is under way, and what the model cost\n  whetstone status --json"
 )]
 pub(super) struct Args {
     /// Only this agent
@@ -39,19 +40,6 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let heading = ["AGENT", "VERSION", "RUNS", "SUCCESS", "REWARD", "P50 s", "ABORTED", "STATE"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for view in &views {
-        let state = if view.active.is_none() {
-            "not in the repo".to_owned()
-        } else if let Some(trial) = &view.trial {
-            trial::short(trial)
-        } else if let Some(candidate) = view.candidate {
-            format!("{candidate} waits for approval")
-        } else if view.paused {
-            "paused".to_owned()
-        } else if view.optimizing.is_some() {
-            "optimizing".to_owned()
-        } else {
-            "learning".to_owned()
-        };
         let figures = &view.recent;
         rows.push(vec![
             view.agent.to_string(),
@@ -61,7 +49,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
             number(figures.mean_reward, 3),
             number(figures.latency_p50, 1),
             figures.runs.aborted.to_string(),
-            state,
+            state(view),
         ]);
     }
     for (index, line) in table(&rows).into_iter().enumerate() {
@@ -73,6 +61,28 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         for line in trials.flat_map(trial::lines) {
             env.output.line(line);
         }
+        for line in views.iter().flat_map(spending::lines) {
+            env.output.line(line);
+        }
+    } else if let Some(total) = spending::total(&views, Day::of(SystemClock.now())) {
+        env.output.line(total);
     }
     Ok(())
+}
+
+/// What is going on, in a few words.
+fn state(view: &AgentView) -> String {
+    if view.active.is_none() {
+        "not in the repo".to_owned()
+    } else if let Some(trial) = &view.trial {
+        trial::short(trial)
+    } else if let Some(candidate) = view.candidate {
+        format!("{candidate} waits for approval")
+    } else if view.paused {
+        "paused".to_owned()
+    } else if view.optimizing.is_some() {
+        "optimizing".to_owned()
+    } else {
+        "learning".to_owned()
+    }
 }

@@ -148,6 +148,21 @@ pub struct Llm {
     pub temperature: f64,
     /// The longest answer, in tokens.
     pub max_tokens: u32,
+    /// What it costs, if the operator says so.
+    pub price: Option<LlmPrice>,
+    /// For how long the log of calls is kept.
+    pub keep_calls: Duration,
+    /// How long an answer in that log answers the same question again; zero for not at all.
+    pub cache: Duration,
+}
+
+/// What a model costs, in millionths of a US dollar for a million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LlmPrice {
+    /// Of tokens read.
+    pub input: u64,
+    /// Of tokens written.
+    pub output: u64,
 }
 
 /// How proposals are made.
@@ -265,6 +280,16 @@ fn defaults() -> Result<(Value, Shape), ConfigError> {
     let tunable = Shape::of(&serde_yaml::to_value(tunable)?);
     policy.name(&["guard", "tunables"], tunable.clone());
     shape.name(&["guard", "tunables"], tunable);
+    let numbers = [
+        (["llm", "price", "input"].as_slice(), Shape::OptionalNumber),
+        (&["llm", "price", "output"], Shape::OptionalNumber),
+        (&["llm_budget", "tokens_per_day"], Shape::OptionalWhole),
+        (&["llm_budget", "usd_per_day"], Shape::OptionalNumber),
+    ];
+    for (key, number) in numbers {
+        shape.replace(key, number.clone());
+        policy.replace(key, number);
+    }
     shape.name(&["agents"], policy);
     shape.name(&["kafka", "properties"], Shape::HiddenText);
     Ok((tree, shape))

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::checks::Checks;
 use super::duration::{DAY, SECOND};
-use super::raw::{RawGuard, RawPolicy, RawReward, RawTunable, RawWindows};
+use super::raw::{RawGuard, RawLlmBudget, RawPolicy, RawReward, RawTunable, RawWindows};
 use super::rollout::{rollout, trial, watch};
 use crate::fold::{RewardSpec, WindowKind, WindowSpec};
-use crate::govern::{GuardRules, Policy, Tunable};
+use crate::govern::{GuardRules, LlmBudget, Policy, Tunable};
 
 /// The longest stretch of time anything may look back over: leap years included.
 pub(super) const YEAR: i64 = 366 * DAY;
@@ -15,6 +15,8 @@ pub(super) const YEAR: i64 = 366 * DAY;
 /// Panes (slides, or tumbling lengths) that may be open at once: each is an aggregate in memory, for
 /// every version.
 const MAX_PANES: i64 = 200;
+
+const TRILLION: u64 = 1_000_000_000_000;
 
 /// What `raw` means. Where something is impossible, `checks` says so and the result is of no use.
 pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
@@ -28,6 +30,7 @@ pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
         trial: trial(&raw.trial, checks),
         watch: watch(&raw.watch, checks),
         guard: guard(raw.guard, checks),
+        llm_budget: llm_budget(&raw.llm_budget, checks),
         guidance_key: checks.text("guidance_key", raw.guidance_key),
         step_key: checks.text("step_key", raw.step_key),
         retry_key: checks.text("retry_key", raw.retry_key),
@@ -112,6 +115,26 @@ fn guard(raw: RawGuard, checks: &mut Checks) -> GuardRules {
         edit_human_text: raw.edit_human_text,
         tunables: tunables(raw.tunables, checks),
     }
+}
+
+fn llm_budget(raw: &RawLlmBudget, checks: &mut Checks) -> LlmBudget {
+    let mut tokens = |limit| checks.within("llm_budget.tokens_per_day", limit, 0..=TRILLION);
+    let tokens_per_day = raw.tokens_per_day.map(&mut tokens);
+    let mut dollars = |limit| checks.within("llm_budget.usd_per_day", limit, 0.0..=1e6);
+    let micros_per_day = raw.usd_per_day.map(&mut dollars).map(micros);
+    let calls = checks.within("llm_budget.calls_per_request", raw.calls_per_request, 1..=1_000);
+    let calls_per_request = u32::try_from(calls).unwrap_or(u32::MAX);
+    LlmBudget { tokens_per_day, micros_per_day, calls_per_request }
+}
+
+/// Dollars, of which there are a million at most, in millionths.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is below 0 or no number becomes 0, and the range is far below that of u64"
+)]
+pub(super) fn micros(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 fn tunables(raw: BTreeMap<String, RawTunable>, checks: &mut Checks) -> BTreeMap<String, Tunable> {

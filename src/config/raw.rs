@@ -92,6 +92,15 @@ pub(super) struct RawLlm {
     pub(super) attempts: u64,
     pub(super) temperature: f64,
     pub(super) max_tokens: u64,
+    pub(super) price: RawPrice,
+    pub(super) keep_calls: String,
+    pub(super) cache: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawPrice {
+    pub(super) input: Option<f64>,
+    pub(super) output: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,6 +125,7 @@ pub(super) struct RawGate {
 /// What may differ from agent to agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RawPolicy {
+    pub(super) llm_budget: RawLlmBudget,
     pub(super) windows: RawWindows,
     pub(super) min_traces: u64,
     pub(super) cooldown: String,
@@ -128,6 +138,13 @@ pub(super) struct RawPolicy {
     pub(super) step_key: String,
     pub(super) retry_key: String,
     pub(super) seed: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawLlmBudget {
+    pub(super) tokens_per_day: Option<u64>,
+    pub(super) usd_per_day: Option<f64>,
+    pub(super) calls_per_request: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,10 +10,11 @@ use serde_yaml::Value;
 use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
-use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawProposals, RawRepo, RawRoles};
+use super::policy::micros;
+use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawPrice, RawProposals, RawRepo, RawRoles};
 use super::secret::configured;
 use super::shape::merge;
-use super::{Config, Http, Llm, Log, Proposals, Repo, Roles, gate, kafka, policy};
+use super::{Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
 
@@ -142,6 +143,7 @@ fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
     let timeout = checks.duration("llm.timeout", &raw.timeout, SECOND..=HOUR);
     let attempts = checks.within("llm.attempts", raw.attempts, 1..=10);
     let max_tokens = checks.within("llm.max_tokens", raw.max_tokens, 1..=1_000_000);
+    let cache = checks.duration("llm.cache", &raw.cache, 0..=30 * DAY);
     Llm {
         enabled: raw.enabled,
         model: checks.text("llm.model", raw.model),
@@ -150,6 +152,27 @@ fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         temperature: checks.within("llm.temperature", raw.temperature, 0.0..=2.0),
         max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+        price: price(&raw.price, checks),
+        keep_calls: millis(checks.duration("llm.keep_calls", &raw.keep_calls, DAY..=3650 * DAY)),
+        cache: millis(cache),
+    }
+}
+
+fn price(raw: &RawPrice, checks: &mut Checks) -> Option<LlmPrice> {
+    let mut checked = |key, price| micros(checks.within(key, price, 0.0..=10_000.0));
+    let input = raw.input.map(|price| checked("llm.price.input", price));
+    let output = raw.output.map(|price| checked("llm.price.output", price));
+    match (input, output) {
+        (Some(input), Some(output)) => Some(LlmPrice { input, output }),
+        (None, None) => None,
+        (None, Some(_)) => {
+            checks.problem("llm.price.input", "is missing: a price has both input and output");
+            None
+        }
+        (Some(_), None) => {
+            checks.problem("llm.price.output", "is missing: a price has both input and output");
+            None
+        }
     }
 }
 

@@ -13,6 +13,10 @@ pub(super) enum Shape {
     Flag,
     Whole,
     Number,
+    /// One that may be null.
+    OptionalWhole,
+    /// The same.
+    OptionalNumber,
     Text,
     OptionalText,
     /// A text that may be a secret which should not be there: never shown.
@@ -54,11 +58,16 @@ impl Shape {
 
     /// Lets the section at `key` take any names, each with `inner` below it.
     pub(super) fn name(&mut self, key: &[&str], inner: Self) {
+        self.replace(key, Self::Named(Box::new(inner)));
+    }
+
+    /// Lets `key` take what `inner` says; nothing if there is no such key.
+    pub(super) fn replace(&mut self, key: &[&str], inner: Self) {
         match (key.split_first(), self) {
-            (None, shape) => *shape = Self::Named(Box::new(inner)),
+            (None, shape) => *shape = inner,
             (Some((first, rest)), Self::Section(sections)) => {
                 if let Some(below) = sections.get_mut(*first) {
-                    below.name(rest, inner);
+                    below.replace(rest, inner);
                 }
             }
             (Some(_), _) => {}
@@ -146,6 +155,8 @@ impl Shape {
             Self::Flag => value.is_bool(),
             Self::Whole => value.is_u64(),
             Self::Number => value.as_f64().is_some_and(f64::is_finite),
+            Self::OptionalWhole => value.is_null() || Self::Whole.takes(value),
+            Self::OptionalNumber => value.is_null() || Self::Number.takes(value),
             Self::Text | Self::HiddenText | Self::Duration => value.is_string(),
             Self::OptionalText => value.is_string() || value.is_null(),
             Self::Section(_) | Self::Named(_) => value.is_mapping(),
@@ -158,7 +169,11 @@ impl Shape {
             Self::Text | Self::HiddenText | Self::Duration => Value::String(text.to_owned()),
             Self::OptionalText if text.is_empty() || text == "null" => Value::Null,
             Self::OptionalText => Value::String(text.to_owned()),
-            Self::Flag | Self::Whole | Self::Number => {
+            Self::Flag
+            | Self::Whole
+            | Self::Number
+            | Self::OptionalWhole
+            | Self::OptionalNumber => {
                 serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
             }
             Self::Section(_) | Self::Named(_) => Value::String(text.to_owned()),
@@ -190,6 +205,8 @@ impl Shape {
             Self::Flag => "takes true or false",
             Self::Whole => "takes a whole number of at least 0",
             Self::Number => "takes a number",
+            Self::OptionalWhole => "takes a whole number of at least 0, or null",
+            Self::OptionalNumber => "takes a number, or null",
             Self::Text | Self::OptionalText | Self::HiddenText
                 if value.is_mapping() || value.is_sequence() =>
             {

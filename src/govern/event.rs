@@ -28,7 +28,7 @@ pub enum EventBody {
     /// Somebody gave an order.
     Command(Command),
     /// The optimizer answered.
-    Proposal(Proposal),
+    Proposal(Box<Proposal>),
 }
 
 /// A run has begun.

@@ -23,6 +23,8 @@ pub enum Piece {
     Trial,
     /// A segment of the trial's units whose deadline has not come, counted from 0.
     Pending(u8),
+    /// What was spent on the model, by day.
+    Spending,
 }
 
 /// The rest of a key that names no [`Piece`].
@@ -39,6 +41,7 @@ impl fmt::Display for Piece {
             Self::Session(segment) => write!(f, "/session/{segment}"),
             Self::Trial => f.write_str("/trial"),
             Self::Pending(segment) => write!(f, "/pending/{segment}"),
+            Self::Spending => f.write_str("/spending"),
         }
     }
 }
@@ -55,6 +58,7 @@ impl FromStr for Piece {
             ["", "session", segment] => segment.parse().ok().map(Self::Session),
             ["", "trial"] => Some(Self::Trial),
             ["", "pending", segment] => segment.parse().ok().map(Self::Pending),
+            ["", "spending"] => Some(Self::Spending),
             _ => None,
         };
         piece
@@ -91,6 +95,7 @@ mod tests {
         check(Piece::Session(3), "/session/3");
         check(Piece::Trial, "/trial");
         check(Piece::Pending(15), "/pending/15");
+        check(Piece::Spending, "/spending");
         check(Piece::Pane(VersionNumber(12), -3_600_000), "/pane/v12/-3600000");
         check(
             Piece::Pane(VersionNumber(u32::MAX), i64::MIN),
@@ -119,6 +124,7 @@ mod tests {
             "/pane/v1/9223372036854775808",
             "/pane/v1/0/0",
             "/trial/0",
+            "/spending/0",
             "/pending",
             "/session/-1",
         ] {

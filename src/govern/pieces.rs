@@ -9,6 +9,7 @@ use super::Agent;
 use super::head::Head;
 use super::piece::Piece;
 use super::seen::{Misfit, Seen};
+use super::spending::Spending;
 use super::trial::{Pending, Segment, Trial};
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::fold::{Aggregate, ChangedPane, Windows};
@@ -34,6 +35,7 @@ enum Body<'a> {
     Session(u8, &'a [u64]),
     Trial(&'a Option<Trial>),
     Pending(u8, &'a Segment),
+    Spending(&'a Spending),
 }
 
 /// [`Piece::Head`] as it is stored.
@@ -57,6 +59,7 @@ pub struct Pieces {
     sessions: BTreeMap<u8, Vec<u64>>,
     trial: Option<Trial>,
     pending: BTreeMap<u8, Segment>,
+    spending: Spending,
 }
 
 /// Why pieces do not make an agent: some were lost, or come from different moments.
@@ -86,6 +89,7 @@ impl Change<'_> {
             Self::Set(PieceBody(Body::Session(segment, _))) => Piece::Session(*segment),
             Self::Set(PieceBody(Body::Trial(_))) => Piece::Trial,
             Self::Set(PieceBody(Body::Pending(segment, _))) => Piece::Pending(*segment),
+            Self::Set(PieceBody(Body::Spending(_))) => Piece::Spending,
             Self::Set(PieceBody(Body::Pane(version, start, _))) | Self::Gone(version, start) => {
                 Piece::Pane(*version, *start)
             }
@@ -100,6 +104,7 @@ impl Serialize for PieceBody<'_> {
             Body::Seen(_, ids) | Body::Session(_, ids) => ids.serialize(serializer),
             Body::Trial(trial) => trial.serialize(serializer),
             Body::Pending(_, units) => units.serialize(serializer),
+            Body::Spending(spending) => spending.serialize(serializer),
             Body::Pane(_, _, aggregate) => aggregate.serialize(serializer),
         }
     }
@@ -127,6 +132,7 @@ impl Pieces {
             Piece::Pending(segment) => {
                 self.pending.insert(segment, Segment::deserialize(body)?);
             }
+            Piece::Spending => self.spending = Spending::deserialize(body)?,
             Piece::Pane(version, start) => {
                 self.panes.insert((version, start), Aggregate::deserialize(body)?);
             }
@@ -140,7 +146,7 @@ impl Agent {
     /// them for a new agent. They count as stored from here on: whoever cannot store them has to
     /// assemble the agent anew.
     pub fn take_changes(&mut self) -> Vec<Change<'_>> {
-        let Self { name: _, head, windows, seen, sessions, trial, pending } = self;
+        let Self { name: _, head, windows, seen, sessions, trial, pending, spending } = self;
         let (watermark, noted) = (windows.watermark(), seen.noted());
         let noted_sessions = sessions.noted();
         let segments = seen.take_changes().map(|(segment, ids)| Body::Seen(segment, ids));
@@ -151,6 +157,8 @@ impl Agent {
         let trial = trial.take_change().map(Body::Trial);
         let units = pending.take_changes().map(|(segment, units)| Body::Pending(segment, units));
         changes.extend(trial.into_iter().chain(units).map(|body| Change::Set(PieceBody(body))));
+        let spent = spending.take_change().map(Body::Spending);
+        changes.extend(spent.map(|body| Change::Set(PieceBody(body))));
         changes.extend(windows.take_changes().into_iter().map(pane));
         // The head tells how far the other pieces are, so that it changes with each of them.
         let head_changed = head.take_change().is_some();
@@ -168,7 +176,7 @@ impl Agent {
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(name: AgentName, pieces: Pieces) -> Result<Self, AssembleError> {
-        let Pieces { head, seen, panes, sessions, trial, pending } = pieces;
+        let Pieces { head, seen, panes, sessions, trial, pending, spending } = pieces;
         let head = head.ok_or(AssembleError::NoHead)?;
         let StoredHead { head, watermark, seen: noted, sessions: noted_sessions } = head;
         let seen = Seen::stored(noted, seen)?;
@@ -176,8 +184,8 @@ impl Agent {
         let (trial, pending) = (Tracked::stored(trial), Pending::stored(pending));
         let panes = panes.into_iter().map(|((version, start), pane)| (version, start, pane));
         let windows = Windows::stored(watermark, panes);
-        let head = Tracked::stored(head);
-        Ok(Self { name, head, windows, seen, sessions, trial, pending })
+        let (head, spending) = (Tracked::stored(head), Tracked::stored(spending));
+        Ok(Self { name, head, windows, seen, sessions, trial, pending, spending })
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Policy {
     pub watch: WatchSpec,
     /// What a new version may change.
     pub guard: GuardRules,
+    /// What may be spent on the model.
+    #[serde(default)]
+    pub llm_budget: LlmBudget,
     /// The prompt that carries the learned guidance. Default `system`.
     pub guidance_key: String,
     /// The config key that limits rounds. Default `max_step`.
@@ -110,6 +113,23 @@ pub enum DriftAction {
     Rollback,
 }
 
+/// What may be spent on the model for one agent; days are in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LlmBudget {
+    /// Tokens in a day, read and written together; no limit if none. Default 1,000,000.
+    pub tokens_per_day: Option<u64>,
+    /// Millionths of a US dollar in a day; no limit if none. Default none.
+    pub micros_per_day: Option<u64>,
+    /// Calls for one request, whatever became of them. Default 12.
+    pub calls_per_request: u32,
+}
+
+impl Default for LlmBudget {
+    fn default() -> Self {
+        Self { tokens_per_day: Some(1_000_000), micros_per_day: None, calls_per_request: 12 }
+    }
+}
+
 impl Default for TrialSpec {
     fn default() -> Self {
         Self {
@@ -159,6 +179,7 @@ impl Default for Policy {
             trial: TrialSpec::default(),
             watch: WatchSpec::default(),
             guard: GuardRules::default(),
+            llm_budget: LlmBudget::default(),
             guidance_key: "system".to_owned(),
             step_key: "max_step".to_owned(),
             retry_key: "max_retry_attempts".to_owned(),

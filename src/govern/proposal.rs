@@ -191,6 +191,49 @@ pub struct LlmReport {
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
+    /// What they cost, in millionths of a US dollar; none where no price is known, or nothing was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
+    /// Answers that were there from an earlier call and cost nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cached: u32,
+    /// Of the calls, those that brought no answer.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub failed: u32,
+    /// Of the calls, those whose use nobody told and that are booked at the estimate made before.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub estimated: u32,
+    /// Of the calls, those of an earlier attempt at this request that came to no end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub resumed: u32,
+    /// Calls that were not made because of the budget.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub over_budget: u32,
+    /// Calls that were not made because the model had failed too often.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub breaker_open: u32,
     /// Why the pattern edits stood in for the model, if they did.
     pub fallback: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+impl LlmReport {
+    /// Books tokens and what they cost. Of a sum of which a part has no price, none is known.
+    pub fn book(&mut self, input_tokens: u64, output_tokens: u64, cost_micros: Option<u64>) {
+        if input_tokens == 0 && output_tokens == 0 {
+            return;
+        }
+        let first = self.input_tokens == 0 && self.output_tokens == 0;
+        self.cost_micros = match (self.cost_micros, cost_micros) {
+            (None, cost) if first => cost,
+            (Some(before), Some(cost)) => Some(before.saturating_add(cost)),
+            (None, _) | (Some(_), None) => None,
+        };
+        self.input_tokens = self.input_tokens.saturating_add(input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(output_tokens);
+    }
 }

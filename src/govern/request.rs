@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Content, Fate, Policy};
+use super::{Content, Fate, Policy, Spend};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::fold::{Aggregate, Counts, Split};
 
@@ -48,6 +48,9 @@ pub struct Request {
     pub retired: Vec<BulletRecord>,
     /// When the window became ready; also seeds whatever the optimizer draws.
     pub at: EventTime,
+    /// What the agent had spent on the model by then, on the day of `at`.
+    #[serde(default, skip_serializing_if = "Spend::is_nothing")]
+    pub spent: Spend,
 }
 
 /// An earlier version in a few numbers.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Tally, TrialView};
+use super::{Agent, SpendView, Tally, TrialView};
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::fold::{Aggregate, Counts};
 
@@ -30,6 +30,9 @@ pub struct AgentView {
     pub runs: Tally,
     /// What is held of the active version's runs.
     pub recent: Figures,
+    /// What was spent on the model, by day, oldest first, the last 31 days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spending: Vec<SpendView>,
     /// Its versions, oldest first.
     pub versions: Vec<VersionView>,
 }
@@ -132,6 +135,7 @@ impl Agent {
             watermark: self.windows.watermark(),
             runs: self.head.tally,
             recent: Figures::of(&self.windows.held(active.unwrap_or_default())),
+            spending: self.spending.view(),
             versions: versions.collect(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::answer::{Aimed, Parsed};
 use super::critique;
 use super::curate::{Curated, curate, only_make_room};
@@ -23,6 +25,8 @@ pub(super) enum Heard {
     Refused(String),
     /// Nothing usable: why, and how long the server wants to be left alone.
     Failed { reason: String, wait: Option<Duration> },
+    /// Nobody was asked: why not. It says nothing about the server.
+    Unasked(String),
 }
 
 /// One conversation.
@@ -54,12 +58,11 @@ impl Consultation<'_> {
     /// # Errors
     /// Why it does not answer.
     pub(super) async fn critique(&self, report: &mut LlmReport) -> Result<Vec<String>, Silence> {
-        let silent = |reason: String| Silence { reason, wait: None };
+        let silent = |reason: String| Silence { reason, wait: None, asked: false };
         let brief = brief(&self.ask).map_err(|problem| silent(problem.to_string()))?;
         let said = [Said::Ours(brief.evidence)];
         let schema = critique::schema();
-        let question =
-            Question { system: &brief.system, said: &said, schema: &schema, seed: self.seed };
+        let question = self.question(&brief.system, &said, &schema);
         let mut attempts = self.model.max_attempts();
         let reply = self.model.ask(&question, &mut attempts, report).await?;
         let echoed = brief.canaries.iter().any(|canary| reply.text.contains(canary.as_str()));
@@ -70,7 +73,7 @@ impl Consultation<'_> {
     pub(super) async fn hold(self, report: &mut LlmReport, refused: &mut Vec<String>) -> Heard {
         let brief = match brief(&self.ask) {
             Ok(brief) => brief,
-            Err(problem) => return Heard::Failed { reason: problem.to_string(), wait: None },
+            Err(problem) => return Heard::Unasked(problem.to_string()),
         };
         let schema = self.ask.scope.schema();
         let mut said = vec![Said::Ours(brief.evidence.clone())];
@@ -78,10 +81,11 @@ impl Consultation<'_> {
         let mut corrected = false;
         loop {
             let system = &brief.system;
-            let question = Question { system, said: &said, schema: &schema, seed: self.seed };
+            let question = self.question(system, &said, &schema);
             let reply = match self.model.ask(&question, &mut attempts, report).await {
                 Ok(reply) => reply,
-                Err(Silence { reason, wait }) => return Heard::Failed { reason, wait },
+                Err(Silence { reason, asked: false, .. }) => return Heard::Unasked(reason),
+                Err(Silence { reason, wait, .. }) => return Heard::Failed { reason, wait },
             };
             let problem = match self.judge(&reply, &brief, refused) {
                 Ok(heard) => return heard,
@@ -100,6 +104,16 @@ impl Consultation<'_> {
                 problem.words
             )));
         }
+    }
+
+    fn question<'q>(
+        &'q self,
+        system: &'q str,
+        said: &'q [Said],
+        schema: &'q Value,
+    ) -> Question<'q> {
+        let (request, purpose) = (self.ask.request, self.ask.purpose());
+        Question { request, purpose, sample: 0, system, said, schema, seed: self.seed }
     }
 
     fn judge(

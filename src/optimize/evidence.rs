@@ -33,6 +33,18 @@ pub(super) struct Ask<'a> {
     pub(super) template: &'a Template,
 }
 
+impl Ask<'_> {
+    /// What it is asked for, in a word for the log.
+    pub(super) fn purpose(&self) -> &'static str {
+        match (self.task, self.half) {
+            (Task::Critique, _) => "causes",
+            (Task::EditOne, _) => "prompts, one edit",
+            (Task::Edit, Half::Prompts) => "prompts",
+            (Task::Edit, Half::Config) => "config",
+        }
+    }
+}
+
 /// What a model is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {

@@ -40,7 +40,10 @@ mod template;
 mod usage;
 
 pub use gate::{Answering, Gate, Hook, Patience, Program, Service, Unasked};
-pub use model::LlmSettings;
-pub use optimizer::{Effort, Optimizer};
+pub use model::{
+    Answered, Call, CallFiles, CallLogError, Estimate, LlmSettings, LoggedCall, Preview, Price,
+    Sent, Turn, read_calls,
+};
+pub use optimizer::{Effort, Optimizer, PreviewError};
 pub use patterns::{Finding, find};
 pub use template::{Template, TemplateError};

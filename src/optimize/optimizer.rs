@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use super::answer::Scope;
 use super::consult::{Consultation, Heard};
-use super::evidence::{Ask, Task};
+use super::critique;
+use super::evidence::{Ask, Brief, Task, brief};
 use super::gate::Gate;
 use super::judge::Judge;
-use super::model::{LlmSettings, Model};
+use super::model::{CallLogError, LlmSettings, Model, Preview, Question, Said, preview};
 use super::patterns::{Finding, find};
 use super::pool::Pool;
 use super::strata::Strata;
-use super::template::Template;
+use super::template::{Template, TemplateError};
 use super::usage::Usage;
 use crate::base::{Clock, Digest};
-use crate::govern::{Author, Considered, End, Half, Part, Proposal, Request};
+use crate::govern::{Author, Considered, End, Half, LlmReport, Part, Proposal, Request};
 
 /// Turns requests into proposals, with a model if there is one.
 pub struct Optimizer {
     backend: Backend,
+    settings: LlmSettings,
+    clock: Arc<dyn Clock>,
     effort: Effort,
     template: Template,
     gate: Option<Gate>,
@@ -56,13 +59,13 @@ impl Optimizer {
     /// see [`Optimizer::problem`].
     pub fn new(settings: LlmSettings, clock: Arc<dyn Clock>) -> Self {
         let backend = if settings.enabled {
-            Model::new(settings, clock)
+            Model::new(settings.clone(), clock.clone())
                 .map_or_else(Backend::Missing, |model| Backend::Ready(Box::new(model)))
         } else {
             Backend::Off
         };
         let (effort, template) = (Effort::default(), Template::default());
-        Self { backend, effort, template, gate: None }
+        Self { backend, settings, clock, effort, template, gate: None }
     }
 
     /// The same, with more or less asked of the model.
@@ -94,11 +97,49 @@ impl Optimizer {
         }
     }
 
+    /// Whether the model failed so often that it is left alone for now.
+    pub fn is_resting(&self) -> bool {
+        matches!(&self.backend, Backend::Ready(model) if model.objection().is_some())
+    }
+
+    /// The calls that `request` would lead to, as far as they do not hang on an answer: what is found out
+    /// by the first reading is missing in those that follow. Sends and writes nothing.
+    ///
+    /// # Errors
+    /// If the log of calls, which tells what was spent, cannot be read; if the evidence cannot be laid
+    /// out.
+    pub fn preview(&self, request: &Request) -> Result<Vec<Preview>, PreviewError> {
+        let (findings, strata, mut report) =
+            (find(request), Strata::of(request), LlmReport::default());
+        let mut previews = Vec::new();
+        for half in [Half::Prompts, Half::Config] {
+            let Some(scope) = Scope::of(request, half).filter(|_| self.settings.enabled) else {
+                continue;
+            };
+            let scene = Scene { request, findings: &findings, strata: &strata };
+            for task in self.effort.tasks(half, scene) {
+                let ask = scene.ask((half, &scope), task, &[], (self.effort, &self.template));
+                let Brief { system, evidence, .. } = brief(&ask)?;
+                let schema =
+                    if task == Task::Critique { critique::schema() } else { scope.schema() };
+                let (said, purpose) = ([Said::Ours(evidence)], ask.purpose());
+                let (system, said, schema) = (system.as_str(), &said, &schema);
+                let question =
+                    Question { request, purpose, sample: 0, system, said, schema, seed: 0 };
+                previews.push(preview(&self.settings, &question, &mut report, self.clock.now())?);
+            }
+        }
+        Ok(previews)
+    }
+
     /// The answer to `request`.
     pub async fn propose(&self, request: &Request) -> Proposal {
         let findings = find(request);
         let strata = Strata::of(request);
         let mut usage = Usage::default();
+        if let Backend::Ready(model) = &self.backend {
+            model.resume(request, &mut usage.report).await;
+        }
         let scene = Scene { request, findings: &findings, strata: &strata };
         let (prompt, mut considered) = self.part(scene, Half::Prompts, &mut usage).await;
         let (config, more) = self.part(scene, Half::Config, &mut usage).await;
@@ -180,6 +221,42 @@ struct Scene<'a> {
     strata: &'a Strata,
 }
 
+impl<'a> Scene<'a> {
+    fn ask(
+        self,
+        (half, scope): (Half, &'a Scope),
+        task: Task,
+        causes: &'a [String],
+        (effort, template): (Effort, &'a Template),
+    ) -> Ask<'a> {
+        let Self { request, findings, strata } = self;
+        let tokens = effort.evidence_tokens;
+        Ask { request, findings, strata, half, scope, task, causes, tokens, template }
+    }
+}
+
+impl Effort {
+    /// What is asked about one half, in order.
+    fn tasks(self, half: Half, scene: Scene<'_>) -> Vec<Task> {
+        let prompts = half == Half::Prompts;
+        let failed = scene.request.window.counts.failure > 0;
+        let causes = (prompts && self.critique && failed).then_some(Task::Critique);
+        let one = (prompts && self.candidates > 1).then_some(Task::EditOne);
+        causes.into_iter().chain([Task::Edit]).chain(one).collect()
+    }
+}
+
+/// Why it cannot be told what would be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The log of calls cannot be read.
+    #[error(transparent)]
+    Calls(#[from] CallLogError),
+    /// The evidence cannot be laid out.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
 /// All that is said with the model about one half.
 struct Talk<'a> {
     scene: Scene<'a>,
@@ -196,12 +273,14 @@ impl Talk<'_> {
         let author = Author::Llm { model: self.model.name().to_owned() };
         let causes = self.causes(usage).await;
         let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
-        for task in self.tasks().iter().copied() {
+        let tasks = self.effort.tasks(self.half, self.scene);
+        for task in tasks.into_iter().filter(|task| *task != Task::Critique) {
             let by = match task {
                 Task::EditOne => format!("{author}, one edit"),
                 Task::Edit | Task::Critique => author.to_string(),
             };
             if let Some(objection) = self.model.objection() {
+                usage.report.breaker_open += 1;
                 failures.push(objection.clone());
                 pool.none(by, End::Unanswered, objection);
                 break;
@@ -210,10 +289,11 @@ impl Talk<'_> {
             let mut refused = Vec::new();
             let heard = self.about(task, &causes).hold(&mut usage.report, &mut refused).await;
             pool.refuse(refused);
-            self.model.note(match &heard {
-                Heard::Failed { wait, .. } => Err(*wait),
-                _ => Ok(()),
-            });
+            match &heard {
+                Heard::Failed { wait, .. } => self.model.note(Err(*wait)),
+                Heard::Unasked(_) => {}
+                Heard::Edits(_) | Heard::NoChange(_) | Heard::Refused(_) => self.model.note(Ok(())),
+            }
             match heard {
                 Heard::Edits(edits) => {
                     served = true;
@@ -228,7 +308,7 @@ impl Talk<'_> {
                     pool.none(by, End::Refused, reason.clone());
                     failures.push(reason);
                 }
-                Heard::Failed { reason, .. } => {
+                Heard::Failed { reason, .. } | Heard::Unasked(reason) => {
                     pool.none(by, End::Unanswered, reason.clone());
                     failures.push(reason);
                     break;
@@ -243,16 +323,9 @@ impl Talk<'_> {
         no_change.map(|reason| (author, reason))
     }
 
-    fn tasks(&self) -> &'static [Task] {
-        let several = self.half == Half::Prompts && self.effort.candidates > 1;
-        if several { &[Task::Edit, Task::EditOne] } else { &[Task::Edit] }
-    }
-
     /// What a first reading finds. It helps and no more: where it fails, edits are asked for without.
     async fn causes(&self, usage: &mut Usage) -> Vec<String> {
-        let worth = self.effort.critique
-            && self.half == Half::Prompts
-            && self.scene.request.window.counts.failure > 0;
+        let worth = self.effort.tasks(self.half, self.scene).contains(&Task::Critique);
         if !worth || self.model.objection().is_some() {
             return Vec::new();
         }
@@ -267,11 +340,10 @@ impl Talk<'_> {
     }
 
     fn about<'b>(&'b self, task: Task, causes: &'b [String]) -> Consultation<'b> {
-        let Scene { request, findings, strata } = self.scene;
-        let (half, scope, template) = (self.half, self.scope, self.template);
-        let tokens = self.effort.evidence_tokens;
-        let ask = Ask { request, findings, strata, half, scope, task, causes, tokens, template };
-        let seed = Digest::hash64(format!("{} {half:?} {task:?}", request.id).as_bytes());
+        let layout = (self.effort, self.template);
+        let ask = self.scene.ask((self.half, self.scope), task, causes, layout);
+        let seed = format!("{} {:?} {task:?}", ask.request.id, self.half);
+        let seed = Digest::hash64(seed.as_bytes());
         Consultation { model: self.model, judge: self.judge, ask, seed }
     }
 }

@@ -186,6 +186,6 @@ impl Bench {
             gate: None,
             gate_problem: None,
         };
-        self.apply(EventBody::Proposal(proposal), at);
+        self.apply(EventBody::Proposal(Box::new(proposal)), at);
     }
 }

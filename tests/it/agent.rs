@@ -9,14 +9,15 @@ use whetstone::decode::{Outcome, Run, Tokens};
 use whetstone::fold::WindowSpec;
 use whetstone::govern::{
     Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody,
-    GateReport, Half, LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, State,
-    Version, VersionRecord,
+    GateReport, Half, LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, Spend,
+    SpendView, State, Version, VersionRecord,
 };
 
 use crate::pieces::Table;
 
 pub(crate) const START: i64 = 1_700_000_000_000;
 pub(crate) const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
 
 pub(crate) fn name() -> AgentName {
     "mitigation".parse().unwrap()
@@ -99,7 +100,7 @@ impl Bench {
     }
 
     fn propose(&mut self, request: &Request, edit: Edit) -> Vec<Effect> {
-        self.apply(EventBody::Proposal(proposal(request, vec![edit])))
+        self.apply(answer(proposal(request, vec![edit])))
     }
 
     fn states(&self) -> Vec<String> {
@@ -118,12 +119,25 @@ fn proposal(request: &Request, edits: Vec<Edit>) -> Proposal {
         parent: request.parent,
         prompt: Part { author: Author::Patterns, answer, refused: Vec::new() },
         config: Part { author: Author::Patterns, answer: none, refused: Vec::new() },
-        llm: LlmReport::default(),
+        llm: used(request),
         findings: Vec::new(),
         considered: Vec::new(),
         gate: None,
         gate_problem: None,
     }
+}
+
+fn answer(proposal: Proposal) -> EventBody {
+    EventBody::Proposal(Box::new(proposal))
+}
+
+/// What the model cost for `request`: more from request to request, and nothing for some.
+fn used(request: &Request) -> LlmReport {
+    let number = request.id.number;
+    let mut report =
+        LlmReport { calls: u32::try_from(number % 3).unwrap(), ..LlmReport::default() };
+    report.book(number % 3 * 100, number, number.is_multiple_of(2).then_some(7 * number));
+    report
 }
 
 fn bullet(text: &str) -> Edit {
@@ -162,7 +176,44 @@ fn gated(request: &Request, passed: bool) -> EventBody {
         seconds: 7.5,
     };
     let proposal = proposal(request, vec![bullet("Look twice.")]);
-    EventBody::Proposal(Proposal { gate: Some(gate), ..proposal })
+    answer(Proposal { gate: Some(gate), ..proposal })
+}
+
+#[test]
+fn what_a_proposal_cost_is_booked_on_its_day_whatever_becomes_of_it() {
+    let mut bench = Bench::with_baseline(Rollout::Manual);
+    let request = one_request(&bench.runs(0..20));
+    assert_eq!(request.spent, Spend::default());
+    bench.now = 20_000 * DAY - 10;
+    let stale = Request { parent: VersionNumber(9), ..request.clone() };
+    let refused = bench.propose(&stale, bullet("Look first."));
+    assert!(decisions(&refused)[0].contains("no longer active"), "{refused:?}");
+    let again = bench.propose(&request, bullet("Look first."));
+    assert!(decisions(&again)[0].contains("is not open"), "{again:?}");
+    let one = Spend { calls: 1, input_tokens: 100, output_tokens: 1, ..Spend::default() };
+    let one = Spend { unpriced_tokens: 101, ..one };
+    let view = |bench: &Bench| bench.agent.view().spending;
+    let days = [SpendView { day: "2024-10-03".to_owned(), spend: one.plus(one) }];
+    assert_eq!(view(&bench), days);
+
+    let request = one_request(&bench.order(CommandKind::Optimize));
+    assert_eq!(request.spent, one.plus(one), "on the day on which is asked");
+    bench.now = 20_000 * DAY;
+    bench.propose(&request, bullet("Look first."));
+    let two = Spend {
+        calls: 2,
+        input_tokens: 200,
+        output_tokens: 2,
+        cost_micros: 14,
+        ..Spend::default()
+    };
+    assert_eq!(view(&bench)[0], days[0]);
+    assert_eq!(view(&bench)[1], SpendView { day: "2024-10-04".to_owned(), spend: two });
+
+    let mut table = Table::default();
+    table.write(&mut bench.agent);
+    let restored = table.read(published(&bench.effects)).unwrap();
+    assert_eq!(restored.view().spending, view(&bench));
 }
 
 #[test]
@@ -211,7 +262,7 @@ fn a_full_window_asks_once_until_it_is_answered() {
 fn the_next_request_waits_for_cooldown_and_fresh_runs() {
     let mut bench = Bench::with_baseline(Rollout::Immediate);
     let request = one_request(&bench.runs(0..10));
-    let none = bench.apply(EventBody::Proposal(proposal(&request, Vec::new())));
+    let none = bench.apply(answer(proposal(&request, Vec::new())));
     assert_eq!(decisions(&none), ["no_change: prompts: nothing to gain; config: nothing to gain"]);
     assert!(requests(&bench.runs(10..69)).is_empty(), "the cooldown is an hour");
     assert_eq!(requests(&bench.runs(69..80)).len(), 1);
@@ -334,7 +385,7 @@ fn prompts_and_config_roll_back_apart() {
     let request = one_request(&bench.runs(0..10));
     let set = Edit::SetConfig { key: "max_step".to_owned(), value: json!(25) };
     let both = proposal(&request, vec![bullet("Check the events."), set]);
-    bench.apply(EventBody::Proposal(both));
+    bench.apply(answer(both));
     bench.order(CommandKind::Rollback {
         to: None,
         only: Some(Half::Config),
@@ -439,11 +490,9 @@ pub(crate) fn body(
                 2 => vec![Edit::RemoveBullet { id: "w1".to_owned() }],
                 n => vec![bullet(&format!("Advice {n}."))],
             };
-            EventBody::Proposal(proposal(&asked.pop()?, edits))
+            answer(proposal(&asked.pop()?, edits))
         }
-        Step::AnswerAgain => {
-            EventBody::Proposal(proposal(answered.last()?, vec![bullet("Twice.")]))
-        }
+        Step::AnswerAgain => answer(proposal(answered.last()?, vec![bullet("Twice.")])),
         Step::Order { kind, version } => {
             let version = VersionNumber(*version);
             let reason = "because".to_owned();

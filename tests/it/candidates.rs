@@ -230,7 +230,7 @@ async fn the_prompt_does_not_grow_from_cycle_to_cycle() {
         drive.runs(6, 6, "submit: no");
         let request = drive.request();
         let proposal = propose(&server, &request).await;
-        drive.apply(whetstone::govern::EventBody::Proposal(proposal));
+        drive.apply(whetstone::govern::EventBody::Proposal(Box::new(proposal)));
         let request = {
             drive.runs(6, 6, "submit: no");
             drive.request()
@@ -238,7 +238,7 @@ async fn the_prompt_does_not_grow_from_cycle_to_cycle() {
         lengths.push(request.content.prompt_chars());
         assert!(request.bullets.len() <= 4);
         let proposal = propose(&server, &request).await;
-        drive.apply(whetstone::govern::EventBody::Proposal(proposal));
+        drive.apply(whetstone::govern::EventBody::Proposal(Box::new(proposal)));
     }
     assert_eq!(drive.agent.view().active.map(|v| v.0), Some(21), "each proposal became a version");
     let (early, late) = (lengths[3], lengths[9]);

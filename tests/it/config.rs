@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use whetstone::base::AgentName;
-use whetstone::config::{Config, ConfigError, DEFAULTS, Hook, Llm, Log, Repo, Roles};
+use whetstone::config::{Config, ConfigError, DEFAULTS, Hook, Llm, LlmPrice, Log, Repo, Roles};
 use whetstone::consume::KafkaSettings;
 use whetstone::fold::WindowKind;
-use whetstone::govern::Rollout;
+use whetstone::govern::{LlmBudget, Rollout};
 
 const HOUR: i64 = 3_600_000;
 
@@ -91,6 +91,9 @@ fn the_defaults_are_these() {
         attempts: 3,
         temperature: 0.7,
         max_tokens: 8_000,
+        price: None,
+        keep_calls: Duration::from_secs(30 * 24 * 3600),
+        cache: Duration::from_secs(24 * 3600),
     };
     assert_eq!(config.llm, llm);
 }
@@ -145,6 +148,54 @@ agents:
     assert_eq!(own.windows.kind, WindowKind::Count { runs: 50 });
     let tunables: Vec<_> = own.guard.tunables.keys().map(String::as_str).collect();
     assert_eq!(tunables, ["max_retry_attempts", "temperature"]);
+}
+
+#[test]
+fn a_budget_has_a_limit_or_none_and_a_price_has_both_parts() {
+    let text = "
+llm: { model: m, price: { input: 0.3, output: 2.5 } }
+llm_budget: { usd_per_day: 1.5 }
+agents:
+  mitigation:
+    llm_budget: { tokens_per_day: null, calls_per_request: 3 }
+";
+    let flags: &[_] = &["agents.diagnosis.llm_budget.usd_per_day=null"];
+    let config = Written { file: text, flags, ..Written::default() }.load().unwrap();
+    assert_eq!(config.llm.price, Some(LlmPrice { input: 300_000, output: 2_500_000 }));
+    let budget = |name| {
+        let LlmBudget { tokens_per_day, micros_per_day, calls_per_request } =
+            config.policy(&agent(name)).llm_budget;
+        (tokens_per_day, micros_per_day, calls_per_request)
+    };
+    assert_eq!(budget("any"), (Some(1_000_000), Some(1_500_000), 12));
+    assert_eq!(budget("mitigation"), (None, Some(1_500_000), 3));
+    assert_eq!(budget("diagnosis"), (Some(1_000_000), None, 12));
+    let errors = errors(&[
+        "llm: { price: { input: 1 } }",
+        "llm: { price: { input: free, output: 1 } }",
+        "llm: { price: { input: 20000, output: 1 } }",
+        "llm: { keep_calls: 1h, cache: 31d }",
+        "llm_budget: { tokens_per_day: 1.5, usd_per_day: -1, calls_per_request: 0 }",
+    ]);
+    assert_snapshot!(errors, @r#"
+    llm: { price: { input: 1 } }
+        whetstone.yaml:1: llm.price.output is missing: a price has both input and output
+    llm: { price: { input: free, output: 1 } }
+        2 problems in the configuration:
+      whetstone.yaml:1: llm.price.input takes a number, or null, not "free"
+      whetstone.yaml:1: llm.price.input is missing: a price has both input and output
+    llm: { price: { input: 20000, output: 1 } }
+        whetstone.yaml:1: llm.price.input must be from 0 to 10000, not 20000
+    llm: { keep_calls: 1h, cache: 31d }
+        2 problems in the configuration:
+      whetstone.yaml:1: llm.cache must be from 0s to 30d, not 31d
+      whetstone.yaml:1: llm.keep_calls must be from 1d to 3650d, not 1h
+    llm_budget: { tokens_per_day: 1.5, usd_per_day: -1, calls_per_request: 0 }
+        3 problems in the configuration:
+      whetstone.yaml:1: llm_budget.tokens_per_day takes a whole number of at least 0, or null, not 1.5
+      whetstone.yaml:1: llm_budget.usd_per_day must be from 0 to 1000000, not -1
+      whetstone.yaml:1: llm_budget.calls_per_request must be from 1 to 1000, not 0
+    "#);
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Drive {
             gate: None,
             gate_problem: None,
         };
-        let effects = self.apply(EventBody::Proposal(proposal));
+        let effects = self.apply(EventBody::Proposal(Box::new(proposal)));
         let decided = |effect| match effect {
             Effect::Decision(decision) => Some((decision.decision, decision.reason)),
             _ => None,

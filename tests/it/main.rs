@@ -7,6 +7,8 @@ mod candidates;
 mod chaos;
 mod cli;
 mod config;
+mod cost;
+mod cost_cli;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;

@@ -13,7 +13,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::server::Place;
 
 /// A file with runs of the simulated triage agent, of which half would have needed another tool.
-fn traces(place: &Place) -> String {
+pub(crate) fn traces(place: &Place) -> String {
     let agents = simulated_agents();
     let agent = agents.iter().find(|agent| agent.name.as_str() == "sim-triage").unwrap();
     let mut rng = fastrand::Rng::with_seed(3);

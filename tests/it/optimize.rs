@@ -66,16 +66,16 @@ pub(crate) fn says(text: impl Into<String>) -> ResponseTemplate {
     }))
 }
 
-fn bullet(text: &str) -> String {
+pub(crate) fn bullet(text: &str) -> String {
     json!({"edits": [{"op": "add_bullet", "text": text, "why": "20 of 20 runs"}]}).to_string()
 }
 
-fn no_change() -> ResponseTemplate {
+pub(crate) fn no_change() -> ResponseTemplate {
     says(r#"{"edits":[],"changes":[],"no_change_reason":"All is well."}"#)
 }
 
 /// Answers requests whose body contains `part` with `response`, `times` times.
-async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times: u64) {
+pub(crate) async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times: u64) {
     let mock = Mock::given(method("POST")).and(path("/v1/chat/completions"));
     mock.and(body_string_contains(part))
         .respond_with(response)
@@ -84,9 +84,9 @@ async fn when(server: &MockServer, part: &str, response: ResponseTemplate, times
         .await;
 }
 
-const PROMPTS: &str = "You improve the prompts";
-const CONFIG: &str = "You improve the config";
-const ANY: &str = "";
+pub(crate) const PROMPTS: &str = "You improve the prompts";
+pub(crate) const CONFIG: &str = "You improve the config";
+pub(crate) const ANY: &str = "";
 
 pub(crate) async fn bodies(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{Reasoning, Run};
 use whetstone::fold::Aggregate;
-use whetstone::govern::{Content, Edit, Policy, Request, RequestId};
+use whetstone::govern::{Content, Edit, Policy, Request, RequestId, Spend};
 use whetstone::optimize::{Finding, find};
 
 use crate::runs::{calling, outcome, run, tool};
@@ -30,6 +30,7 @@ pub(crate) fn request(system: &str, runs: &[Run]) -> Request {
         window.add(run, &policy.reward, policy.limits(&content), false);
     }
     Request {
+        spent: Spend::default(),
         id: RequestId { agent: "mitigation".parse().unwrap(), number: 1 },
         parent: VersionNumber(1),
         content,

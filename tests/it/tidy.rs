@@ -10,7 +10,7 @@ const ORDER: [&str; 13] = [
 ];
 
 /// Where nothing slow, failing, timed or random may happen.
-const PURE: [&str; 24] = [
+const PURE: [&str; 29] = [
     "src/decode/",
     "src/fold/",
     "src/gauge/",
@@ -30,6 +30,11 @@ const PURE: [&str; 24] = [
     "src/optimize/lineage.rs",
     "src/optimize/mining.rs",
     "src/optimize/pool.rs",
+    "src/optimize/model/entry.rs",
+    "src/optimize/model/estimate.rs",
+    "src/optimize/model/index.rs",
+    "src/optimize/model/price.rs",
+    "src/optimize/model/purse.rs",
     "src/optimize/redact.rs",
     "src/optimize/sections.rs",
     "src/optimize/strata.rs",

@@ -102,7 +102,7 @@ impl Live {
         let part = |answer| Part { author: Author::Patterns, answer, refused: Vec::new() };
         let edit = Edit::AddBullet { text: format!("Check the events of {}.", self.number) };
         let edits = vec![Proposed { edit, why: "12 of 14 failures".to_owned() }];
-        self.apply(EventBody::Proposal(Proposal {
+        self.apply(EventBody::Proposal(Box::new(Proposal {
             request: request.id,
             parent: request.parent,
             prompt: part(Answer::Edits { edits }),
@@ -112,7 +112,7 @@ impl Live {
             considered: Vec::new(),
             gate: None,
             gate_problem: None,
-        }));
+        })));
     }
 
     pub(crate) fn version_for(&self, unit: &str) -> VersionNumber {

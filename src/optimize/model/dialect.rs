@@ -24,6 +24,17 @@ pub(super) struct Dialect {
     pub(super) temperature: bool,
 }
 
+impl Format {
+    /// Its name in the log of calls.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::JsonMode => "json",
+            Self::JsonSchema => "json_schema",
+        }
+    }
+}
+
 impl Default for Dialect {
     fn default() -> Self {
         Self { format: Format::JsonSchema, temperature: true }

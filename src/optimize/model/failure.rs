@@ -27,13 +27,15 @@ pub(super) struct Failure {
     pub(super) passing: bool,
     /// How long the server asks to be left alone.
     pub(super) wait: Option<Duration>,
+    /// Whether the call may have been answered, and is paid for, all the same.
+    pub(super) paid: bool,
 }
 
 impl Failure {
     /// That no answer came within `timeout`.
     pub(super) fn timeout(timeout: Duration) -> Self {
         let reason = format!("no answer within {timeout:?}");
-        Self { reason, answer: None, passing: true, wait: None }
+        Self { reason, answer: None, passing: true, wait: None, paid: true }
     }
 
     /// What `error` says.
@@ -45,32 +47,39 @@ impl Failure {
             let reason = format!("the server answered {}: {words}", status.as_u16());
             let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
             let answer = Some((status.as_u16(), body.to_owned()));
-            return Self { reason, answer, passing, wait };
+            return Self { reason, answer, passing, wait, paid: false };
         }
-        let (reason, passing) = match error {
+        let (reason, passing, paid) = match error {
             Error::WebModelCall { webc_error, .. } | Error::WebAdapterCall { webc_error, .. } => {
                 web(webc_error)
             }
-            Error::ChatResponseGeneration { .. } => ("an answer of an unknown form", true),
+            Error::ChatResponseGeneration { .. } => ("an answer of an unknown form", true, true),
             Error::RequiresApiKey { .. } | Error::NoAuthData { .. } | Error::Resolver { .. } => {
-                ("the key was not accepted by the client", false)
+                ("the key was not accepted by the client", false, false)
             }
-            _ => ("the request could not be made", false),
+            _ => ("the request could not be made", false, false),
         };
-        Self { reason: reason.to_owned(), answer: None, passing, wait: None }
+        Self { reason: reason.to_owned(), answer: None, passing, wait: None, paid }
     }
 }
 
-fn web(error: &webc::Error) -> (&'static str, bool) {
+/// Why, whether it may pass, and whether it may be paid for.
+fn web(error: &webc::Error) -> (&'static str, bool, bool) {
     match error {
-        webc::Error::Reqwest(error) if error.is_timeout() => ("the connection timed out", true),
-        webc::Error::Reqwest(error) if error.is_connect() => ("no connection to the server", true),
-        webc::Error::Reqwest(error) if error.is_builder() => ("the endpoint is not a URL", false),
-        webc::Error::Reqwest(_) => ("the connection broke off", true),
+        webc::Error::Reqwest(error) if error.is_connect() => {
+            ("no connection to the server", true, false)
+        }
+        webc::Error::Reqwest(error) if error.is_timeout() => {
+            ("the connection timed out", true, true)
+        }
+        webc::Error::Reqwest(error) if error.is_builder() => {
+            ("the endpoint is not a URL", false, false)
+        }
+        webc::Error::Reqwest(_) => ("the connection broke off", true, true),
         webc::Error::ResponseFailedNotJson { .. }
         | webc::Error::ResponseFailedInvalidJson { .. }
         | webc::Error::ResponseFailedStatus { .. }
-        | webc::Error::JsonValueExt(_) => ("an answer that is not JSON", true),
+        | webc::Error::JsonValueExt(_) => ("an answer that is not JSON", true, true),
     }
 }
 
@@ -98,11 +107,16 @@ fn message(body: &str) -> String {
     message.unwrap_or(body).to_owned()
 }
 
-/// One short line without `key` or anything else that looks like a secret.
-fn scrub(text: &str, key: Option<&SecretString>) -> String {
+/// `text` without `key` or anything else that looks like a secret.
+pub(super) fn without_secrets(text: &str, key: Option<&SecretString>) -> String {
     let key = key.map(ExposeSecret::expose_secret).filter(|key| !key.is_empty());
     let text = key.map_or_else(|| text.to_owned(), |key| text.replace(key, "[key]"));
-    let text = redact(&text);
+    redact(&text).into_owned()
+}
+
+/// The same as one short line.
+fn scrub(text: &str, key: Option<&SecretString>) -> String {
+    let text = without_secrets(text, key);
     let words: Vec<_> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
     words.join(" ").chars().take(MAX_WORDS).collect()

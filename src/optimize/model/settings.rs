@@ -1,10 +1,17 @@
-//! Which model is asked, where, with what patience, and whose key opens it. Pure: the environment is
-//! the caller's, who passes a look-up in.
+//! Which model is asked, where, with what patience, and whose key opens it; and what a question becomes
+//! with it. Pure: the environment is the caller's, who passes a look-up in.
 
 use std::time::Duration;
 
 use genai::adapter::AdapterKind;
+use reqwest::Url;
 use secrecy::SecretString;
+
+use super::call_log::CallFiles;
+use super::dialect::{Dialect, Format};
+use super::entry::{Sent, Turn};
+use super::price::{DEFAULT_MODEL, Price};
+use super::{Question, Said};
 
 /// How a model is asked.
 #[derive(Clone, Debug)]
@@ -30,13 +37,18 @@ pub struct LlmSettings {
     pub max_tokens: u32,
     /// The key. A server at `endpoint` may need none.
     pub key: Option<SecretString>,
+    /// What the model costs; its published price if not given and known.
+    pub price: Option<Price>,
+    /// Where calls are logged. Without a log nothing is answered from an earlier call, and what a call took
+    /// is forgotten if nobody hands it in.
+    pub calls: Option<CallFiles>,
 }
 
 impl Default for LlmSettings {
     fn default() -> Self {
         Self {
             enabled: true,
-            model: "gemini-2.5-flash".to_owned(),
+            model: DEFAULT_MODEL.to_owned(),
             endpoint: None,
             timeout: Duration::from_mins(5),
             max_attempts: 3,
@@ -44,6 +56,8 @@ impl Default for LlmSettings {
             temperature: 0.7,
             max_tokens: 8_000,
             key: None,
+            price: None,
+            calls: None,
         }
     }
 }
@@ -74,6 +88,44 @@ impl LlmSettings {
             self.key = Some(SecretString::from(key));
         }
         self
+    }
+
+    /// What the model costs, if that is known. Where it is asked at an `endpoint`, only the operator knows.
+    pub(super) fn price(&self) -> Option<Price> {
+        let published = || Price::published(&self.model).filter(|_| self.endpoint.is_none());
+        self.price.or_else(published)
+    }
+
+    /// What is sent to ask `question`.
+    pub(super) fn sent(&self, question: &Question<'_>, dialect: Dialect) -> Sent {
+        let turn = |said: &Said| match said {
+            Said::Ours(text) => Turn { role: "user".to_owned(), content: text.clone() },
+            Said::Theirs(text) => Turn { role: "assistant".to_owned(), content: text.clone() },
+        };
+        let schema = (dialect.format == Format::JsonSchema).then(|| question.schema.clone());
+        Sent {
+            model: self.model.clone(),
+            endpoint: self.place(),
+            temperature: dialect.temperature.then_some(self.temperature),
+            max_tokens: self.max_tokens,
+            format: dialect.format.name().to_owned(),
+            sample: question.sample,
+            system: question.system.to_owned(),
+            messages: question.said.iter().map(turn).collect(),
+            schema,
+        }
+    }
+
+    /// Where the model is asked, without anything that may be secret: the provider's name, or the server's
+    /// URL without user, password and query.
+    fn place(&self) -> String {
+        let Some(endpoint) = &self.endpoint else {
+            let kind = AdapterKind::from_model(&self.model);
+            return kind.map_or("unknown", |kind| kind.as_lower_str()).to_owned();
+        };
+        let Ok(url) = Url::parse(endpoint) else { return "not a URL".to_owned() };
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
     }
 
     /// What keeps the model from being asked, fit for people; `None` if nothing does.
@@ -125,6 +177,32 @@ mod tests {
             Some("b".to_owned())
         );
         assert_eq!(find(&[("OPENAI_API_KEY", "c")]), None);
+    }
+
+    #[test]
+    fn a_place_holds_no_secret() {
+        let check = |model: &str, endpoint: Option<&str>, place: &str| {
+            let (model, endpoint) = (model.to_owned(), endpoint.map(str::to_owned));
+            let settings = LlmSettings { model, endpoint, ..LlmSettings::default() };
+            assert_eq!(settings.place(), place);
+        };
+        check("gemini-2.5-flash", None, "gemini");
+        check("gpt-4o-mini", None, "openai");
+        let secret = "https://me:hunter2@example.com:8443/v1/?key=hunter2#hunter2";
+        check("m", Some(secret), "https://example.com:8443/v1/");
+        check("m", Some("http://127.0.0.1/v1"), "http://127.0.0.1/v1");
+        check("m", Some("hunter2"), "not a URL");
+    }
+
+    #[test]
+    fn a_price_is_the_operators_or_the_default_models_at_its_provider() {
+        let base = LlmSettings::default();
+        assert_eq!(base.price(), Price::published("gemini-2.5-flash"));
+        let own = Some(Price { input: 1, output: 2 });
+        assert_eq!(LlmSettings { price: own, ..base.clone() }.price(), own);
+        assert_eq!(LlmSettings { model: "gpt-4o".to_owned(), ..base.clone() }.price(), None);
+        let endpoint = Some("http://localhost/v1".to_owned());
+        assert_eq!(LlmSettings { endpoint, ..base }.price(), None);
     }
 
     #[test]
