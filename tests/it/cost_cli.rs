@@ -112,6 +112,8 @@ fn calls_are_listed_and_each_is_shown_whole() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(says), "{said}");
     };
+    let help = ok(&place, &["calls", "--help"]);
+    assert!(help.contains("Examples:\n  whetstone calls\n"), "{help}");
     check(&["calls", "00000000"], 1, "`whetstone calls` lists those in");
     check(&["calls", "--day", "today"], 2, "write it as 2026-01-31");
 
