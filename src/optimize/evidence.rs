@@ -115,9 +115,12 @@ pub(super) fn brief(ask: &Ask<'_>) -> Result<Brief, TemplateError> {
     Ok(Brief { system, evidence, canaries: [fence, canary] })
 }
 
-/// A mark that nobody can have written who has not seen the whole request, its seed included.
+/// A mark that nobody can have written who has not seen the whole window, which no run can hold.
 fn mark(ask: &Ask<'_>, kind: &str) -> String {
-    let whole = serde_json::to_vec(&(ask.request, ask.half, kind)).unwrap_or_default();
+    // Neither the hour nor what was spent: the same evidence makes the same request, and is answered once.
+    let Request { id, parent, content, window, policy, history, .. } = ask.request;
+    let whole = (id, parent, content, window, policy, history, ask.half, kind);
+    let whole = serde_json::to_vec(&whole).unwrap_or_default();
     format!("{kind}-{}", Digest::of(&whole).short())
 }
 

@@ -20,7 +20,9 @@ fn text(bytes: &[u8]) -> String {
 
 fn asking(model: &MockServer, more: &[&str]) -> Place {
     let endpoint = format!("llm.endpoint={}/v1/", model.uri());
-    Place::new(&[&["llm.model=test-model", &endpoint, "llm.attempts=1"], more].concat())
+    let frugal = ["proposals.critique=false", "proposals.candidates=1"];
+    let model = ["llm.model=test-model", &endpoint, "llm.attempts=1"];
+    Place::new(&[&model[..], &frugal[..], more].concat())
 }
 
 fn ok(place: &Place, arguments: &[&str]) -> String {
@@ -56,6 +58,11 @@ fn a_dry_run_shows_the_calls_and_does_nothing() {
     ] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }
+    let endpoint = format!("llm.endpoint={}/v1/", model.uri());
+    let all = json(&Place::new(&["llm.model=test-model", &endpoint]), &dry);
+    let calls = all["sim-triage"]["calls"].as_array().unwrap();
+    let purposes: Vec<_> = calls.iter().map(|call| call["purpose"].as_str().unwrap()).collect();
+    assert_eq!(purposes, ["causes", "prompts", "prompts, one edit", "config"]);
     let shown = json(&place, &dry);
     let call = &shown["sim-triage"]["calls"][0];
     assert_eq!((&call["purpose"], &call["objection"]), (&json!("prompts"), &Value::Null));
