@@ -177,7 +177,7 @@ async fn a_server_without_any_format_is_asked_for_text() {
     let proposal = propose(&server).await;
     let text = "Look first.".to_owned();
     assert_eq!(proposal.prompt.answer.edits()[0].edit, Edit::AddBullet { text });
-    assert_eq!(proposal.llm.calls, 4, "two steps down, then one call a half");
+    assert_eq!(proposal.llm.calls, 5, "three steps down, then one call a half");
 }
 
 #[tokio::test]

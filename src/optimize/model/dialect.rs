@@ -1,7 +1,8 @@
 //! What a server understands of structured answers. Pure.
 //!
-//! OpenAI-compatible servers differ: some take a JSON schema, some only a JSON mode, some neither, and
-//! some models no temperature. What they do not know they answer with an error, in words of their own
+//! OpenAI-compatible servers differ: some take a JSON schema, some a JSON mode with a schema in it
+//! (llama.cpp's, Together, Fireworks), some a JSON mode alone, some none of these, and some models no
+//! temperature. What they do not know they answer with an error, in words of their own
 //! and with any status: a 500 has been seen. So the best is tried first, and what a server complains
 //! about is left out from then on.
 
@@ -12,6 +13,8 @@ pub(super) enum Format {
     Text,
     /// In JSON mode.
     JsonMode,
+    /// In JSON mode, with the schema beside it.
+    ModeWithSchema,
     /// By a JSON schema.
     JsonSchema,
 }
@@ -30,6 +33,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::JsonMode => "json",
+            Self::ModeWithSchema => "json_with_schema",
             Self::JsonSchema => "json_schema",
         }
     }
@@ -43,7 +47,7 @@ impl Default for Dialect {
 
 impl Dialect {
     /// What to use instead, if an error of this status and body says that this one is not understood.
-    /// There are at most three steps down.
+    /// There are at most four steps down.
     pub(super) fn simpler(self, status: u16, body: &str) -> Option<Self> {
         const FORMAT: [&str; 7] = [
             "response_format",
@@ -60,7 +64,8 @@ impl Dialect {
         let body = body.to_lowercase();
         if self.format > Format::Text && FORMAT.iter().any(|word| body.contains(word)) {
             let format = match self.format {
-                Format::JsonSchema => Format::JsonMode,
+                Format::JsonSchema => Format::ModeWithSchema,
+                Format::ModeWithSchema => Format::JsonMode,
                 Format::JsonMode | Format::Text => Format::Text,
             };
             return Some(Self { format, ..self });
@@ -85,7 +90,8 @@ mod tests {
     #[test]
     fn what_a_server_complains_about_is_left_out() {
         let best = Dialect::default();
-        let json = Dialect { format: Format::JsonMode, ..best };
+        let json = Dialect { format: Format::ModeWithSchema, ..best };
+        let mode = Dialect { format: Format::JsonMode, ..best };
         let text = Dialect { format: Format::Text, ..best };
         let check = |dialect: Dialect, status: u16, body: &str, expected: Option<Dialect>| {
             assert_eq!(dialect.simpler(status, body), expected, "{status} {body}");
@@ -93,7 +99,8 @@ mod tests {
         let own_words = "('body', 'response_format', 'type') should be 'text' or 'json_object'";
         check(best, 500, own_words, Some(json));
         check(best, 400, "'json_schema' is not supported", Some(json));
-        check(json, 400, "Unknown field: response_format", Some(text));
+        check(json, 400, "Unknown parameter: 'response_format.schema'", Some(mode));
+        check(mode, 400, "Unknown field: response_format", Some(text));
         check(text, 400, "Unknown field: response_format", None);
         check(best, 500, "out of memory", None);
         check(best, 503, own_words, None);
@@ -111,6 +118,6 @@ mod tests {
             assert_eq!(simpler.common(dialect), simpler);
             (dialect, steps) = (simpler, steps + 1);
         }
-        assert_eq!(steps, 3);
+        assert_eq!(steps, 4);
     }
 }

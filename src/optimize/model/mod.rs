@@ -30,7 +30,7 @@ use genai::chat::{
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, Headers, ModelIden, ModelSpec, ServiceTarget};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use call_log::{CallFiles, CallLogError, read_calls};
 pub use entry::{Answered, Call, Estimate, LoggedCall, Sent, Turn};
@@ -360,6 +360,10 @@ impl Model {
         let options = match dialect.format {
             Format::Text => options,
             Format::JsonMode => options.with_response_format(ChatResponseFormat::JsonMode),
+            Format::ModeWithSchema => {
+                let format = json!({ "type": "json_object", "schema": question.schema });
+                options.with_extra_body(json!({ "response_format": format }))
+            }
             Format::JsonSchema => {
                 options.with_response_format(JsonSpec::new("answer", question.schema.clone()))
             }

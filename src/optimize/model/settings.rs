@@ -102,7 +102,7 @@ impl LlmSettings {
             Said::Ours(text) => Turn { role: "user".to_owned(), content: text.clone() },
             Said::Theirs(text) => Turn { role: "assistant".to_owned(), content: text.clone() },
         };
-        let schema = (dialect.format == Format::JsonSchema).then(|| question.schema.clone());
+        let schema = (dialect.format >= Format::ModeWithSchema).then(|| question.schema.clone());
         Sent {
             model: self.model.clone(),
             endpoint: self.place(),
