@@ -2,10 +2,12 @@
 #![cfg(test)]
 
 mod agent;
+mod attacks;
 mod broker;
 mod chaos;
 mod cli;
 mod config;
+mod corpus;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;
