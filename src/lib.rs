@@ -26,6 +26,7 @@ pub mod decode;
 pub mod fold;
 pub mod gauge;
 pub mod govern;
+pub mod hygiene;
 pub mod optimize;
 pub mod publish;
 pub mod serve;

@@ -8,7 +8,7 @@ use super::trials::no_trial;
 use super::{
     Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, GateReport, Half,
     Policy, Proposal, Reason, Request, RequestId, Rollout, State, Version, VersionRecord,
-    apply_edits, check,
+    apply_edits, check, check_reason,
 };
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
@@ -241,6 +241,8 @@ impl Agent {
         if proposed.is_empty() {
             return Err(("no_change", no_change(proposal)));
         }
+        let reasons = proposed.iter().map(|proposed| check_reason(&proposed.why));
+        reasons.collect::<Result<(), _>>().map_err(|problem| refused(problem.to_string()))?;
         let edits = proposed.iter().map(|proposed| &proposed.edit);
         let content = apply_edits(&parent.content, &policy.guidance_key, edits)
             .map_err(|problem| refused(problem.to_string()))?;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
 use super::extract::object;
-use super::redact::redact;
 use crate::govern::{Answer, Edit, Guidance, Half, Proposed, Request};
+use crate::hygiene::redact;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;

@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use super::answer::Scope;
 use super::budget::{Keep, cut, share};
-use super::redact::redact;
 use super::{Finding, sections};
 use crate::base::Digest;
 use crate::govern::{Half, Request};
+use crate::hygiene::redact;
 
 /// The longest evidence, in characters, unless told otherwise.
 pub(super) const BUDGET_CHARS: usize = 12_000;

@@ -13,7 +13,6 @@
 
 mod answer;
 mod budget;
-mod copying;
 mod evidence;
 mod extract;
 #[cfg(test)]
@@ -23,7 +22,6 @@ mod judge;
 mod model;
 mod optimizer;
 mod patterns;
-mod redact;
 mod sections;
 
 pub use gate::{Answering, Gate, Hook, Patience, Program, Service, Unasked};

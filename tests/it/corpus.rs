@@ -133,6 +133,7 @@ impl Case {
             }
             _ => Some((read(&self.edits())?, Vec::new())),
         }
+        .filter(|(prompt, config): &(Vec<_>, Vec<_>)| !prompt.is_empty() || !config.is_empty())
     }
 
     /// Whether a version's `prompts`, `config` and `reasons` hold what the case would have there.
@@ -159,7 +160,9 @@ impl Case {
             "why" => reasons.iter().any(|reason| reason.contains(&self.payload)),
             "split" => self.payload.split('|').all(said),
             "remove" => !said(&format!("- [{}]", self.payload)),
-            "locked" if self.payload.is_empty() => !said(self.extra.as_deref().unwrap()),
+            "locked" if self.payload.is_empty() => {
+                !prompts.values().any(|prompt| prompt.contains(self.extra.as_deref().unwrap()))
+            }
             // What the fixture holds elsewhere does not count.
             "locked" => {
                 let old = self.extra.as_deref().unwrap();
