@@ -12,11 +12,17 @@ use super::matcher::{any, pattern};
 use super::secrets::is_ipv6;
 
 /// Dots and at signs as people spell them out to keep filters away.
-static SPELT: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+static SPELT: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
     [
         (pattern(r" ?[\[({<] ?(?:\.|dot|punkt|point) ?[\])}>] ?| (?:dot|punkt) "), "."),
         (pattern(r" ?[\[({<] ?(?:@|at) ?[\])}>] ?"), "@"),
         (pattern(r" slash "), "/"),
+        (
+            pattern(
+                r"([a-z0-9]) \. (com|net|org|io|ai|co|info|biz|ru|cn|de|xyz|example)\b(?: / ?)?",
+            ),
+            "${1}.${2}/",
+        ),
     ]
 });
 
@@ -28,6 +34,8 @@ static SURE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:^|[\s(\[`'\x22=])//[a-z0-9-]+(?:\.[a-z0-9-]+)+[^\s`'\x22<>]*",
         r"\bwww\.[^\s`'\x22<>)]+",
         r"[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+[^\s`'\x22<>)]*",
+        r"\b0x[0-9a-f]{8}\b",
+        r"\b(?:0x[0-9a-f]{1,2}|0[0-7]{2,3})(?:\.(?:0x[0-9a-f]{1,2}|\d{1,4})){3}\b",
         r"\bxn--[a-z0-9-]+[^\s`'\x22<>)]*",
         r"\b(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\b[^\s`'\x22<>)]*",
     ])

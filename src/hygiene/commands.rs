@@ -7,7 +7,10 @@ use regex::Regex;
 use super::danger::{Danger, Found};
 use super::matcher::any;
 
-const DESTROYING: [&str; 27] = [
+const DESTROYING: [&str; 30] = [
+    r"\b(?:mv|cp|ln|tee|install)\s[^;\n`]*/(?:etc|usr|bin|sbin|lib|boot|dev|root)\b|\balter\s+table\b[^;\n]*\bdrop\b",
+    r"\bfind\s[^;\n`]*-(?:delete|exec)\b|\bxargs\s+(?:-\S+\s+)*(?:rm|kill|sh|kubectl\s+delete)\b",
+    r"(?:^|[\s`'\x22(;&|])(?:>|:\s?>|>\|)\s*/\w",
     r"\brm\s+(?:-\S+\s+)*-(?:\w*[rf]\w*|-recursive|-force)\b",
     r"\bmkfs\b|\bwipefs\b|\bshred\s+-|\bfdisk\s|\bparted\s",
     r"\bdd\s+(?:\w+=\S+\s+)*(?:if|of)=",
@@ -17,11 +20,11 @@ const DESTROYING: [&str; 27] = [
     r"\bdelete\s+from\s+\w+\s*(?:;|$|to\b|when|if\b|before|after|where\s+(?:1|true)\b)",
     r"\bupdate\s+\w+\s+set\b[^.;]*(?:where\s+1\s*=\s*1|;)",
     r"\bkubectl\s+(?:-\S+\s+)*delete\s+(?:-\S+\s+)*(?:ns|namespaces?|nodes?|pvc?s?|persistentvolume\w*|crds?|customresourcedefinitions?|all|clusterroles?\w*)\b",
-    r"\bkubectl\b[^.;\n]*\bdelete\b[^.;\n]*\s--all\b",
+    r"\bkubectl\b[^.;\n]*\bdelete\b[^.;\n]*\s(?:--all\b|-a\b|--selector\b)",
     r"\bkubectl\b[^.;\n]*\bdelete\b[^.;\n]*--(?:force|grace-period=0)",
     r"\bkubectl\s+drain\b[^.;\n]*--force",
     r"\b(?:terraform|tofu|pulumi|cdk|vagrant)\s+destroy\b|\b(?:terraform|tofu)\s+apply\s+-destroy",
-    r"\bgit\s+push\s+(?:\S+\s+)*(?:-f\b|--force\b|--mirror|--delete)|\bgit\s+(?:reset\s+--hard|clean\s+-\w*[fdx]|filter-branch)",
+    r"\bgit\s+push\s+(?:\S+\s+)*(?:-f\b|--force\b|--mirror|--delete)|\bgit\s+(?:reset\s+--hard|checkout\s+(?:--\s+)?\.|restore\s+\.|stash\s+(?:drop|clear)|branch\s+-d|clean\s+-\w*[fdx]|filter-branch)",
     r"\b(?:shutdown|poweroff|halt|init\s+[06]|reboot)\s+(?:-\w|now|the)|\bsystemctl\s+(?:stop|disable|mask|poweroff|halt)\b",
     r"\bflush(?:all|db)\b|\bdropdatabase\s?\(|\.drop\s?\(\s?\)|\bdeletemany\s?\(\s?\{\s?\}",
     r"\bchmod\s+(?:-\w+\s+)*(?:0?777|[augo]*\+rwx|\+s|u\+s)|\bchown\s+-r\b",
@@ -54,7 +57,8 @@ const FETCHING: [&str; 14] = [
     r"\bpython3?\s+-c\b|\bperl\s+-e\b|\bnode\s+-e\b|\bruby\s+-e\b|\b(?:ba)?sh\s+-c\b",
 ];
 
-const READING: [&str; 5] = [
+const READING: [&str; 6] = [
+    r"\b(?:commit|push|add|cat|print|send|upload|share|copy|paste|show|quote)\b[^.;\n]{0,30}\.(?:env\b(?:[^.\w]|$)|pem\b|p12\b|pfx\b|kdbx\b|htpasswd\b)",
     r"/etc/(?:passwd|shadow|sudoers|kubernetes/(?:admin|pki))\b|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|(?:~|home/\w+|root)/\.(?:ssh|aws|kube|gnupg|docker|netrc|npmrc|bash_history)\b|\.(?:aws/credentials|git-credentials|pgpass|netrc)\b",
     r"\bprintenv\b|\benv\s*\||`env`|/proc/(?:self|\d+)/environ|\b(?:os\.environ|process\.env)\b(?:\s|$|[^\[.\w])",
     r"\bkubectl\b[^.;\n]*\bget\s+secrets?\b[^.;\n]*(?:-o|--output|-a\b|--all)|\bkubectl\b[^.;\n]*\bconfig\s+view\b[^.;\n]*--raw|/var/run/secrets\b|\bkubectl\s+create\s+token\b",

@@ -32,9 +32,12 @@ fn is_costume(c: char) -> bool {
     let (mut compatible, mut canonical) = (false, false);
     decompose_compatible(c, |c| compatible |= c.is_ascii_alphabetic());
     decompose_canonical(c, |c| canonical |= c.is_ascii_alphabetic());
-    let other = matches!(c, '\u{0250}'..='\u{02AF}' | '\u{1D00}'..='\u{1DBF}' | '\u{A720}'..='\u{A7FF}'
+    // Phonetic and turned letters, but for those that African languages are written with.
+    let turned = matches!(c, 'Ɩ' | 'Ƨ' | 'Ƽ' | 'ǀ' | 'ǃ' | 'Ǝ' | 'ǝ' | '\u{0250}'..='\u{02AF}')
+        && !"ɓɗɖɛɔɣɩʋʊɲɨʉ".contains(c);
+    let other = matches!(c, '\u{1D00}'..='\u{1DBF}' | '\u{A720}'..='\u{A7FF}'
         | '\u{1F100}'..='\u{1F1FF}');
-    (compatible && !canonical) || (other && (lookalike(c).is_some() || compatible))
+    turned || (compatible && !canonical) || (other && (lookalike(c).is_some() || compatible))
 }
 
 /// A row of accents that is too long, or a line drawn through a letter.

@@ -1,5 +1,6 @@
 //! Text as it is read, whatever it is written with: the forms in which phrases are looked for.
 
+use strsim::damerau_levenshtein;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_security::skeleton;
 
@@ -105,6 +106,40 @@ pub(super) fn squeezed(folded: &str) -> String {
     folded.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
+/// Words that orders cannot do without, in which one slip is forgiven.
+const KEYS: [&str; 8] = [
+    "ignore",
+    "disregard",
+    "previous",
+    "instruction",
+    "instructions",
+    "guidelines",
+    "override",
+    "forget",
+];
+
+/// Words as they were meant where one letter of a key word is wrong, missing, too many or swapped.
+pub(super) fn mended(words: &str) -> String {
+    let mend = |word: &str| -> String {
+        let near =
+            |key: &&&str| word.len().abs_diff(key.len()) < 2 && damerau_levenshtein(word, key) < 2;
+        let key = (word.len() > 4).then(|| KEYS.iter().find(near)).flatten();
+        single(key.map_or(word, |key| key))
+    };
+    words.split(' ').filter(|word| *word != ".").map(mend).collect()
+}
+
+/// `text` without the second of two letters that are the same.
+pub(super) fn single(text: &str) -> String {
+    let mut single = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !(c.is_alphabetic() && single.ends_with(c)) {
+            single.push(c);
+        }
+    }
+    single
+}
+
 /// Squeezed text read in the other ways in which people hide words: digits for letters, backwards, and each
 /// letter 13 further on. Only those that differ.
 pub(super) fn readings(squeezed: &str) -> Vec<String> {
@@ -164,6 +199,8 @@ mod tests {
         check("a.b-c", "a b c");
         check("look (here), then act", "look . here . then act");
         assert_eq!(squeezed("i g-n.o r e"), "ignore");
+        assert_eq!(mended("ingore . prevous instrctions"), "ignorepreviousinstructions");
+        assert_eq!(single("iggnorre all"), "ignore al");
         assert!(readings("1gn0r3").contains(&"ignore".to_owned()));
         assert!(readings("erongi").contains(&"ignore".to_owned()));
         assert!(readings("vtaber").contains(&"ignore".to_owned()));

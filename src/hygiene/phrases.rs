@@ -30,9 +30,9 @@ const fn anywhere(danger: Danger, pattern: &'static str) -> Phrase {
 /// Setting rules aside, in one word and in many languages.
 pub(super) const STRONG: [&str; 28] = [
     r"(?:ignor(?:e|es|ing)|disregard(?:s|ing)?)(?:all|any|every|each|please|kindly|now|just|the|of|your|my|our|its|this|these|those|that|previous|previously|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|system|systems|safety|security|company|given|developer|operator|and|or|both|hard|rate|refund)*(?:instruct(?:ion)?s?|rules?|guidelines?|guidance|prompts?|directives?|directions?|constraints?|restrictions?|polic(?:y|ies)|safeguards?|guardrails?|limits?|bullets?)",
-    r"(?:forget(?:s|ting)?|neglect|overlook|override|overrule|overwrite|dismiss|discard|abandon|donotfollow|dontfollow|nolongerfollow|stopfollowing|payno(?:more)?attentionto|setaside|circumvent|violate|break|supersede|cancel|revoke|suspend)(?:all|any|every|each|please|kindly|now|just|the|of|your|my|our|its|this|these|those|that|previous|previously|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|system|systems|safety|security|company|given|developer|operator|and|or|both)*(?:instruct(?:ion)?s?|rules?|guidelines?|guidance|systemprompts?|prompts?|directives?|constraints?|restrictions?|polic(?:y|ies)|safeguards?|guardrails?)",
-    r"(?:ignore|disregard|forget)(?:everything|all|anything|whatever)(?:that)?(?:you|above|before|sofar|isaid|wassaid|iswritten|waswritten|else)",
-    r"(?:ignore|disregard|forget)(?:whatyouwere|whatyouhavebeen|whatyouretold|whatwassaid|whatstands)",
+    r"(?:forget(?:s|ting)?|drop|throwaway|neglect|overlook|override|overrule|overwrite|dismiss|discard|abandon|donotfollow|dontfollow|nolongerfollow|stopfollowing|payno(?:more)?attentionto|setaside|circumvent|violate|break|supersede|cancel|revoke|suspend)(?:the|of|my|our|its|this|these|those|that|please|kindly|now|just|and|or|both)*(?:all|any|every|each|your|previous|previously|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|systems|system|safety|security|developer|operator)(?:all|any|every|each|the|of|your|my|our|its|this|these|those|that|previous|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|systems|system|safety|security|company|given|developer|operator|and|or|both)*(?:instruct(?:ion)?s?|rules?|guidelines?|guidance|systemprompts?|prompts?|directives?|constraints?|restrictions?|polic(?:y|ies)|safeguards?|guardrails?)",
+    r"(?:ignore|disregard|forget)(?:everything|all|anything|whatever)(?:that)?(?:you|above|before|sofar|isaid|was(?:said)|iswritten|waswritten|else)",
+    r"(?:ignore|disregard|forget)(?:whatyouwere|whatyouhavebeen|whatyouretold|whatwas(?:said)|whatstands)",
     r"youarenow(?:a|an|in|the|dan|free|nolonger|un|jail|my)|youarenolonger(?:a|an|bound|the|required)",
     r"(?:reveal|print|show|repeat|output|display|recite|leak|disclose|expose|quote|tell|give|writeout|copy|printing|revealing|repeating|quoting|showing)(?:me|us|them|the|user|to|full|entire|whole|hidden|secret|initial|internal|own|of|all|everyone)*(?:yoursystemprompt|thesystemprompt|systemprompt|yourprompt|yourinstructions|yourguidelines|yourrules|systemmessage|yourguidance|theseinstructions|theseguidelines|theserules)",
     r"(?:developer|debug|god|admin|dan|jailbreak|unrestricted|root|sudo)mode",
@@ -62,7 +62,7 @@ pub(super) const STRONG: [&str; 28] = [
     // Vietnamese, Indonesian, Swedish, Danish, Norwegian, Finnish.
     r"(?:boqua|photlo|quendi).{0,25}(?:huongdan|chidan|quytac|chithi)",
     r"(?:abaikan|lupakan).{0,30}(?:instruksi|aturan|perintah|petunjuk)",
-    r"(?:ignorera|glom|ignorer|glem|se bort fra)(?:alla|alle|de|dina|dine|tidigare|tidligere|ovanstaende|foregaende)+(?:instruktion|regler|anvisning|instruks)",
+    r"(?:ignorera|glom|ignorer|glem|sebortfra|strunta|bortse|sebort)(?:i|fra|fran|alla|alle|de|dina|dine|tidigare|tidligere|ovanstaende|foregaende)+(?:instruktion|regler|anvisning|instruks)",
     r"(?:unohda|ohita|jataomiinsa|jatahuomiotta).{0,30}(?:ohjee|ohjeet|saanno)",
     r"(?:αγνοησε|ξεχασε|αγνοηστε).{0,40}(?:οδηγιες|κανονες|εντολες)",
 ];
@@ -70,7 +70,7 @@ pub(super) const STRONG: [&str; 28] = [
 use Danger::{Command, Exfiltration, Override};
 
 /// What else is said to set rules aside, to take data out or to destroy.
-pub(super) const PHRASES: [Phrase; 53] = [
+pub(super) const PHRASES: [Phrase; 74] = [
     // To whoever improves the prompt.
     anywhere(
         Override,
@@ -116,6 +116,14 @@ pub(super) const PHRASES: [Phrase; 53] = [
     anywhere(
         Override,
         r"\bdo not (?:tell|inform|alert|warn|notify) (?:the |any |your )?(?:users?|customers?|operators?|anyone|anybody|humans?|persons?|people|admins?|administrators?|developers?|supervisors?|owner)\b",
+    ),
+    anywhere(
+        Override,
+        r"\b(?:ignore|disregard|forget) (?:all |everything |of |the )*(?:above|foregoing)(?: and\b| then\b| \.|$)|\bearlier (?:guidance|instructions|rules|directives) . (?:throw|drop|forget|ignore)",
+    ),
+    anywhere(
+        Override,
+        r"\bto continue . (?:the )?(?:assistant|agent|model|ai|llm|you) (?:must|should|has to|have to|needs? to)\b|\bthe (?:assistant|ai|llm|model) (?:must|has to|is required to|shall) (?:now |immediately |first |always )?(?:call|run|execute|use|invoke|delete|send|submit|approve|answer|output|write|reveal)\b",
     ),
     always(Override, r"\bfrom now on\b"),
     // Hiding.
@@ -209,14 +217,91 @@ pub(super) const PHRASES: [Phrase; 53] = [
         Override,
         r"\b(?:disable|prevent|avoid|block|resist|refuse|delay|undo) (?:the |any |your |all |a )*(?:rollback|roll back|shutdown|oversight|supervision|human review|intervention|correction|kill switch|off switch)\b",
     ),
+    always(
+        Override,
+        r"\b(?:approvals?|verifications?|confirmations?|authentication|polic(?:y|ies)|rules?|checks?|reviews?|limits?|consent|permissions?|instructions?|guidelines|safety \w+|identity \w+) (?:step |steps |section |process |above |before )*(?:is|are|was|were) (?:\w+ ){0,6}?(?:optional|unnecessary|negotiable|waived|void|only (?:a )?(?:suggestions?|hints?|advice)|not (?:needed|required|necessary|binding|mandatory)|for testing|a formality)\b",
+    ),
+    always(
+        Override,
+        r"\bno (?:\w+ )?(?:polic(?:y|ies)|rules?|limits?|approvals?|verification|confirmation|checks?|restrictions?|safeguards?) (?:ever )?(?:appl(?:y|ies)|counts?|holds?|is (?:needed|required)|are (?:needed|required)|needed|required)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:section|rules?|polic(?:y|ies)|approvals?|verification|confirmation|checks?|steps?|instructions?|guidelines|limits?) (?:\w+ ){0,6}?(?:can|may|could|should|must) (?:safely |simply |always |just )?be (?:left out|skipped|ignored|omitted|dropped|bypassed|waived|disregarded|overridden)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:assume|trust|believe|accept|suppose) (?:that )?(?:\w+ )?(?:users?|customers?|callers?|passengers?|anyone|they|members?) (?:is|are|to be|has|have) (?:who|honest|telling|right|authori[sz]ed|verified|entitled|allowed|an? (?:admin|employee|owner))\b|\btake (?:their|his|her|the (?:customer|user|caller) s) word\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:leave|keep|drop|omit|remove|strip|exclude) (?:\w+ ){0,3}?(?:failed|failures?|errors?|problems?|mistakes?|incidents?|warnings?|refusals?|bad news) (?:\w+ ){0,2}?(?:out of|from|off) (?:the |your |any |each )?(?:\w+ )?(?:summar(?:y|ies)|reports?|answers?|logs?|results?|records?|output)\b",
+    ),
+    turning(
+        Override,
+        r"\bact as (?:if )?(?:an? |the )?(?:\w+ )?(?:supervisor|manager|admin|administrator|system|developer|operator|root|owner|superuser|approver|human|person|user|customer)\b|\bapprove (?:it|them|this|that|your own) (?:yourself|on your own)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:above|over|beyond|exceeding|past) (?:the|its|their|any) (?:\w+ )?(?:limit|cap|maximum|quota|threshold) (?:\w+ ){0,2}?(?:is|are) (?:fine|ok|okay|allowed|acceptable|possible)\b|\bsplit (?:\w+ ){0,4}?(?:to stay|so that it stays|to remain|to keep it) (?:below|under|within)\b",
+    ),
+    turning(
+        Override,
+        r"\bsay (?:that )?(?:it|this|that) was (?:the|an?|someone|somebody)\b|\bblame (?:the|a|an|someone|others)\b|\b(?:lie|lying|deceive|mislead) (?:to|about|the|any|users?|customers?)\b",
+    ),
+    anywhere(
+        Override,
+        r"\b(?:save|store|add|write|commit|record|put) (?:this|that|it|the following) (?:\w+ ){0,2}?(?:to|into|in) (?:your |the )?(?:long term |permanent |persistent )?(?:memory|memories|knowledge base|system prompt|guidance|guidelines)\b|\b(?:record|note|remember|save|keep|store|add|treat) (?:\w+ )?as (?:an? )?(?:standing|permanent|general|new|learned) (?:guideline|rule|instruction|lesson|policy|order)\b|\b(?:lesson|lessons|advice|guidance|rule|note|message|instructions?) (?:learned |learnt )?(?:for|to) (?:all |any |the |every )?(?:future|other|next) (?:agents?|runs?|versions?|models?|assistants?)\b",
+    ),
+    anywhere(
+        Override,
+        r"\bset (?:\w+ ){0,2}?(?:earlier|previous|prior|other|your|all) (?:orders|instructions|rules|guidelines|policies)(?: \w+){0,2}? (?:aside|to one side)\b|\b(?:from here on|henceforth|as of now) (?:your|you|the agent)\b|\byour (?:new |real |true |only |actual )(?:goal|task|purpose|mission|objective|role|job) is\b",
+    ),
+    // Loosening.
+    turning(
+        Override,
+        r"\b(?:needs?|requires?|takes?|wants?|with) no (?:\w+ ){0,2}?(?:checks?|verification|approvals?|confirmation|identity|authentication|reviews?|permission|proof|id|consent)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:go|act|work|refund|pay|be|step|reach|spend) (?:beyond|outside|around|against|above|past) (?:the |our |any |its |your |company )*(?:polic(?:y|ies)|rules?|limits?|guidelines|restrictions|budget|scope)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:whatever|anything|everything|all that) (?:an? |the |any |some )?(?:\w+ )?(?:page|site|website|tool|user|customer|e ?mail|ticket|document|message|comment|result|caller|issue) (?:\w+ ){0,3}?(?:asks?|says?|wants?|tells?|orders?|demands?|requests?|suggests?|commands?)\b",
+    ),
+    turning(
+        Override,
+        r"\bkeep (?:the |your |all |any )*(?:operators?|users?|customers?|people|humans?|teams?|supervisors?|admins?|anyone|them|owners?) (?:\w+ ){0,2}?(?:out of|in the dark|unaware|uninformed|from knowing)\b|\bquietly\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:mark|report|close|declare|submit|treat|count|present) (?:\w+ ){1,5}?(?:solved|fixed|done|resolved|success\w*|completed?|healthy|passed) (?:even|although|though|whether|regardless|when it is not|without)\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:approve|merge|sign off|confirm|review|authorize) (?:your|its|their) own\b",
+    ),
     // Taking data out.
     turning(
         Exfiltration,
-        r"\b(?:send|post|upload|e ?mail|forward|transmit|submit|leak|exfiltrate|deliver|copy|share|report|append|attach|include|embed|put|write|quote|paste|encode|place|print|dump|show|reveal|expose|list|read out|give|tell|return|output|store|save|publish|commit|push|log|collect|gather|use|export|transfer|relay|display|repeat|mention|add|disclose) (?:[a-z0-9]+ ){0,7}?(?:secrets|passwords?|credentials?|api keys?|private keys?|ssh keys?|signing keys?|encryption keys?|master keys?|session tokens?|access tokens?|auth tokens?|bearer tokens?|refresh tokens?|environment variables?|env vars?|kubeconfigs?|service account tokens?|card numbers?|cvv|social security numbers?|customer lists?|customer data|user data|personal data|personal information|connection strings?|cookies|password hash(?:es)?)\b",
+        r"\b(?:call|hit|ping|trigger|invoke|query|notify) (?:the |an? |our |this |that )(?:\w+ )?(?:webhook|callback|beacon|collector)\b|\bwith everything (?:that )?you (?:saw|know|have|read|learned|learnt)\b",
     ),
     turning(
         Exfiltration,
-        r"\b(?:send|post|upload|e ?mail|forward|transmit|exfiltrate|mail|ship|deliver|stream|beacon|sync|mirror|replicate|back up|export|transfer|relay|copy|publish) (?:[a-z0-9]+ ){0,10}?(?:to|into|via|with|through|at|on) (?:an? |the |our |my |any |some |their |this |that |each |another )*(?:external|collector|webhook|partner|third party|outside|outsider|remote|attacker|auditors?|audit (?:team|service|server|account|log)|stranger|competitor|pastebin|paste site|gist|public|foreign|offsite|personal|private (?:bucket|account|address|inbox)|drop (?:box|site|zone)|dropbox|telegram|discord|whatsapp|unknown|internet|endpoint|address (?:that|which|in|from|given|of)|address the)\b",
+        r"\b(?:in|on|as) (?:blind )?(?:copy|cc|bcc) (?:on|of|to|in)\b|\b(?:cc|bcc) (?:an?|the|every|all|each|someone)\b",
+    ),
+    turning(
+        Exfiltration,
+        r"\b(?:hide|smuggle|encode|conceal|embed|stash) (?:\w+ ){1,6}?(?:in|into|inside) (?:the |an? |each |every |its |some )?(?:\w+ ){0,2}?(?:notes?|comments?|fields?|headers?|answers?|repl(?:y|ies)|messages?|names?|quer(?:y|ies)|logs?|urls?|images?|files?)\b|\bencode the (?:environment|conversation|context|memory)\b",
+    ),
+    turning(
+        Exfiltration,
+        r"\b(?:send|post|upload|e ?mail|forward|transmit|submit|leak|exfiltrate|deliver|copy|share|report|append|attach|include|embed|put|write|quote|paste|encode|place|print|dump|show|reveal|expose|list|read out|give|tell|return|output|store|save|publish|commit|push|log|collect|gather|use|export|transfer|relay|display|repeat|mention|add|disclose) (?:[a-z0-9]+ ){0,7}?(?:secrets|passwords?|credentials?|api keys?|private keys?|ssh keys?|signing keys?|encryption keys?|master keys?|session tokens?|access tokens?|auth tokens?|bearer tokens?|refresh tokens?|environment variables?|env vars?|kubeconfigs?|service account tokens?|card numbers?|cvv|social security numbers?|customer lists?|customer data|user data|personal data|personal information|connection strings?|cookies|password hash(?:es)?|(?:account|personal|payment|card|customer|bank|billing|login) (?:details|digits|records?|info\w*)|(?:heap|core|memory|thread) dumps?)\b",
+    ),
+    turning(
+        Exfiltration,
+        r"\b(?:send|post|upload|attach|paste|e ?mail|forward|transmit|exfiltrate|mail|ship|deliver|stream|beacon|sync|mirror|replicate|back up|export|transfer|relay|copy|publish) (?:[a-z0-9]+ ){0,10}?(?:to|into|via|with|through|at|on) (?:an? |the |our |my |any |some |their |this |that |each |another )*(?:external|collector|webhook|partner|third party|outside|outsider|remote|attacker|auditors?|audit (?:team|service|server|account|log)|stranger|competitor|pastebin|paste site|gist|public|foreign|offsite|personal|private (?:bucket|account|address|inbox)|drop (?:box|site|zone)|dropbox|telegram|discord|whatsapp|unknown|internet|endpoint|address (?:that|which|in|from|given|of)|address the)\b",
     ),
     turning(
         Exfiltration,
@@ -245,11 +330,11 @@ pub(super) const PHRASES: [Phrase; 53] = [
     // Destroying.
     turning(
         Command,
-        r"\b(?:delete|remove|wipe|erase|destroy|drop|purge|truncate|clear|format|nuke|terminate|kill|evict|uninstall|overwrite) (?:all|every|each|any|everything|whole|entire|the entire|the whole|out all|both)(?: of)?(?: the| your| its| our)?(?: \w+){0,3}? ?(?:namespaces?|pods?|deployments?|nodes?|volumes?|claims?|databases?|tables?|files?|data|backups?|clusters?|users?|orders?|records?|branch(?:es)?|repositor(?:y|ies)|disks?|snapshots?|secrets?|resources?|services?|collections?|accounts?|customers?|reservations?|indexes|indices|topics|queues|buckets?|keys|it)\b",
+        r"\b(?:delete|remove|wipe|erase|destroy|drop|purge|truncate|clear|format|nuke|terminate|kill|evict|uninstall|overwrite|cordon|drain|stop|scale(?: down)?|reboot|revoke|lock|ban|suspend|cancel) (?:all|every|each|any|everything|whole|entire|the entire|the whole|out all|both)(?: of)?(?: the| your| its| our)?(?: \w+){0,3}? ?(?:namespaces?|pods?|deployments?|nodes?|volumes?|claims?|databases?|tables?|files?|data|backups?|clusters?|users?|orders?|records?|branch(?:es)?|repositor(?:y|ies)|disks?|snapshots?|secrets?|resources?|services?|collections?|accounts?|customers?|reservations?|indexes|indices|topics|queues|buckets?|keys|it)\b",
     ),
     turning(
         Command,
-        r"\b(?:wipe|erase|destroy|format|nuke|reformat|drop|purge|overwrite|corrupt|sabotage) (?:the |its |your |an? |that |this )?(?:whole |entire |production |prod |old |user )*(?:database|cluster|disk|volume|namespace|node|tables?|data|repository|file ?system|partition|backups?|drive|bucket|server|collection|production|system|machine|schema)\b|\b(?:delete|wipe|erase|destroy|remove) everything\b",
+        r"\b(?:wipe|erase|destroy|format|nuke|reformat|drop|purge|overwrite|corrupt|sabotage|empty|recreate|rebuild|reinstall) (?:the |its |your |an? |that |this )?(?:whole |entire |production |prod |old |user )*(?:database|cluster|disk|volume|namespace|node|tables?|data|repository|file ?system|partition|backups?|drive|bucket|server|collection|production|system|machine|schema)\b|\b(?:delete|wipe|erase|destroy|remove) everything\b",
     ),
     turning(
         Command,

@@ -250,7 +250,7 @@ fn forged(request: &Request, prompt: Vec<Proposed>, config: Vec<Proposed>) -> Pr
     }
 }
 
-/// Runs the attacks of `classes`, or all others than those, prints the table and fails where one passed.
+/// Runs the attacks of the classes `chosen`, prints the table and fails where one got through.
 async fn none_passes(chosen: impl Fn(&str) -> bool) {
     let mut range = Range::new().await;
     let mut table: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -303,4 +303,16 @@ async fn ordinary_edits_become_versions() {
     }
     println!("{} of {} ordinary edits were refused", refused.len(), cases.len());
     assert!(refused.is_empty(), "refused:\n{}", refused.join("\n"));
+}
+
+#[tokio::test]
+async fn known_gaps_are_known() {
+    let mut range = Range::new().await;
+    let mut closed = Vec::new();
+    for case in read("gaps.yaml") {
+        if range.attack(&case).await.is_empty() {
+            closed.push(format!("{}: {}", case.class, case.name));
+        }
+    }
+    assert!(closed.is_empty(), "refused now, so move it to attacks.yaml:\n{}", closed.join("\n"));
 }

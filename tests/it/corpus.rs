@@ -155,7 +155,7 @@ impl Case {
             }
             "prompts" | "configs" => {
                 let text = self.extra.as_deref().unwrap();
-                said(text) || config.values().any(|value| value.to_string() == text)
+                said(text) || config.values().any(|value| value.as_str() == Some(text))
             }
             "why" => reasons.iter().any(|reason| reason.contains(&self.payload)),
             "split" => self.payload.split('|').all(said),
