@@ -10,12 +10,13 @@ use serde_yaml::Value;
 use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
-use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRepo, RawRoles};
+use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawRedaction, RawRepo, RawRoles};
 use super::secret::configured;
 use super::shape::merge;
 use super::{Config, Http, Llm, Log, Repo, Roles, gate, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
+use crate::hygiene::{RedactionRules, Redactor};
 
 /// What `raw` means; where something is impossible, what is.
 pub(super) fn resolve(
@@ -42,6 +43,7 @@ pub(super) fn resolve(
         repo: repo(raw.repo, &mut checks),
         llm: llm(raw.llm, &mut checks),
         gate: gate::resolve(&raw.gate, environment, &mut checks),
+        redaction: redaction(raw.redaction, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
     };
@@ -150,6 +152,18 @@ fn llm(raw: RawLlm, checks: &mut Checks) -> Llm {
         temperature: checks.within("llm.temperature", raw.temperature, 0.0..=2.0),
         max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
     }
+}
+
+/// Every rule is tried here, so that the optimizer need not.
+fn redaction(raw: RawRedaction, checks: &mut Checks) -> RedactionRules {
+    let RawRedaction { emails, ips, rules } = raw;
+    for (name, rule) in &rules {
+        let rules = BTreeMap::from([(name.clone(), rule.clone())]);
+        if let Err(bad) = Redactor::new(&RedactionRules { emails, ips, rules }) {
+            checks.problem_of("redaction.rules", name, bad);
+        }
+    }
+    RedactionRules { emails, ips, rules }
 }
 
 pub(super) fn millis(millis: i64) -> Duration {

@@ -330,7 +330,7 @@ pub(super) const PHRASES: [Phrase; 74] = [
     // Destroying.
     turning(
         Command,
-        r"\b(?:delete|remove|wipe|erase|destroy|drop|purge|truncate|clear|format|nuke|terminate|kill|evict|uninstall|overwrite|cordon|drain|stop|scale(?: down)?|reboot|revoke|lock|ban|suspend|cancel) (?:all|every|each|any|everything|whole|entire|the entire|the whole|out all|both)(?: of)?(?: the| your| its| our)?(?: \w+){0,3}? ?(?:namespaces?|pods?|deployments?|nodes?|volumes?|claims?|databases?|tables?|files?|data|backups?|clusters?|users?|orders?|records?|branch(?:es)?|repositor(?:y|ies)|disks?|snapshots?|secrets?|resources?|services?|collections?|accounts?|customers?|reservations?|indexes|indices|topics|queues|buckets?|keys|it)\b",
+        r"\b(?:delete|remove|wipe|erase|destroy|drop|purge|truncate|clear|format|nuke|terminate|kill|evict|uninstall|overwrite|cordon|drain|stop|scale(?: down)?|reboot|revoke|lock|ban|suspend) (?:all|every|each|any|everything|whole|entire|the entire|the whole|out all|both)(?: of)?(?: the| your| its| our)?(?: \w+){0,3}? ?(?:namespaces?|pods?|deployments?|nodes?|volumes?|claims?|databases?|tables?|files?|data|backups?|clusters?|users?|orders?|records?|branch(?:es)?|repositor(?:y|ies)|disks?|snapshots?|secrets?|resources?|services?|collections?|accounts?|customers?|reservations?|indexes|indices|topics|queues|buckets?|keys|it)\b",
     ),
     turning(
         Command,
@@ -342,7 +342,7 @@ pub(super) const PHRASES: [Phrase; 74] = [
     ),
     turning(
         Command,
-        r"\b(?:download|fetch|pull|install|get|load|import) (?:\w+ ){0,6}?(?:and|then|to) (?:then )?(?:run|execute|install|eval|source|start|launch|pipe|apply) (?:it|them|that|this|the)\b",
+        r"\b(?:download|fetch|pull|install|get|load|import) (?:\w+ ){0,6}?(?:and|then|to) (?:then )?(?:run|execute|install|eval|source|launch|pipe|apply) (?:it|them|that|this|(?:the )?(?:\w+ )?(?:scripts?|code|binary|binaries|files?|installer|payload|program|package))\b",
     ),
     turning(
         Command,
@@ -358,7 +358,7 @@ pub(super) const PHRASES: [Phrase; 74] = [
     ),
     turning(
         Command,
-        r"\b(?:transfer|wire|pay|send|move|withdraw|donate|refund) (?:the |all |any |every |your |their |his |full |entire |whole )*(?:full |entire |remaining |whole )?(?:balance|money|funds|amount|gift card balance|savings|credit) (?:\w+ ){0,3}?(?:to|into)\b|\btransfer the full balance\b",
+        r"\b(?:transfer|wire|pay|send|move|withdraw|donate) (?:the |all |any |every |your |their |his |full |entire |whole )*(?:full |entire |remaining |whole )?(?:balance|money|funds|amount|gift card balance|savings|credit) (?:\w+ ){0,3}?(?:to|into)\b|\btransfer the full balance\b",
     ),
     turning(
         Command,
