@@ -1,5 +1,6 @@
 //! The state machine of one agent. Windows, versions and requests meet here.
 
+use super::guard::check_author;
 use super::head::{Head, Tally};
 use super::ledger::Draft;
 use super::seen::Seen;
@@ -241,8 +242,13 @@ impl Agent {
         if proposed.is_empty() {
             return Err(("no_change", no_change(proposal)));
         }
+        let authors = [&proposal.prompt, &proposal.config].map(|part| check_author(&part.author));
         let reasons = proposed.iter().map(|proposed| check_reason(&proposed.why));
-        reasons.collect::<Result<(), _>>().map_err(|problem| refused(problem.to_string()))?;
+        authors
+            .into_iter()
+            .chain(reasons)
+            .collect::<Result<(), _>>()
+            .map_err(|problem| refused(problem.to_string()))?;
         let edits = proposed.iter().map(|proposed| &proposed.edit);
         let content = apply_edits(&parent.content, &policy.guidance_key, edits)
             .map_err(|problem| refused(problem.to_string()))?;

@@ -19,7 +19,7 @@ const DESTROYING: [&str; 30] = [
     r"\btruncate\s+(?:\w+\.)?\w+\s*(?:;|when|if|to\b|before|after|$)",
     r"\bdelete\s+from\s+\w+\s*(?:;|$|to\b|when|if\b|before|after|where\s+(?:1|true)\b)",
     r"\bupdate\s+\w+\s+set\b[^.;]*(?:where\s+1\s*=\s*1|;)",
-    r"\bkubectl\s+(?:-\S+\s+)*delete\s+(?:-\S+\s+)*(?:ns|namespaces?|nodes?|pvc?s?|persistentvolume\w*|crds?|customresourcedefinitions?|all|clusterroles?\w*)\b",
+    r"\bkubectl\b[^.;\n]{0,60}?\sdelete\s+(?:-\S+\s+)*(?:ns|namespaces?|nodes?|pvc?s?|persistentvolume\w*|crds?|customresourcedefinitions?|all|clusterroles?\w*)\b",
     r"\bkubectl\b[^.;\n]*\bdelete\b[^.;\n]*\s(?:--all\b|-a\b|--selector\b)",
     r"\bkubectl\b[^.;\n]*\bdelete\b[^.;\n]*--(?:force|grace-period=0)",
     r"\bkubectl\s+drain\b[^.;\n]*--force",
@@ -40,13 +40,14 @@ const DESTROYING: [&str; 30] = [
     r"\bzfs\s+destroy|\blvremove\b|\bvgremove\b|\betcdctl\s+del\b|\bredis-cli\b[^.;\n]*\bdel\b|\bvault\s+(?:kv\s+)?(?:delete|destroy)",
 ];
 
-const FETCHING: [&str; 14] = [
+const FETCHING: [&str; 15] = [
+    r"--(?:no-verify|insecure|skip-\w+|insecure-skip-tls-verify|no-check-certificate|allow-unauthenticated|disable-\w+|privileged|trusted-host|no-gpg-check\w*|force-yes)\b|\bverify\s?=\s?false\b|\b(?:skip|disable|bypass|ignore)_(?:\w+_)?(?:verif\w*|auth\w*|ssl|tls|checks?|approvals?|validation|safety|security|confirmation)\b",
     r"\b(?:curl|wget|iwr|invoke-webrequest|fetch)\b[^.;\n`]*\|\s*(?:sudo\s+)?(?:ba|z|k|da)?sh\b",
     r"\|\s*(?:sudo\s+)?(?:(?:ba|z|k|da)?sh|python3?|perl|node|ruby|php|pwsh)\b(?:\s+-)?(?:\s|`|'|\x22|$|\.)",
     r"\bwget\b|\bcurl\s+(?:-\S+\s+)*(?:\S+\.\S+|-d|--data|-t|--upload-file|-f\s|-x\s?post)",
     r"\bbase64\s+(?:-\w*d\w*|--decode)|\b(?:atob|b64decode|frombase64string)\s?\(",
     r"\b(?:nc|ncat|netcat|socat)\s+(?:-\S+|\S+\s+\d+|tcp)|/dev/(?:tcp|udp)/|\bbash\s+-i\b|\bmkfifo\b",
-    r"\b(?:eval|exec|system|popen|execfile|__import__|compile|spawn)\s?\(|\bsubprocess\.|\bos\.(?:system|popen|exec\w*)|\bchild_process",
+    r"\b(?:eval|exec|system|popen|execfile|__import__|compile|spawn)\(|\bsubprocess\.|\bos\.(?:system|popen|exec\w*)|\bchild_process",
     r"\b(?:invoke-expression|iex)\b|\bcertutil\b|\bpowershell\b[^.;\n]*-e(?:nc|c|ncodedcommand)?\b|\bbitsadmin\b|\bmshta\b|\bregsvr32\b",
     r"\bscp\s+\S|\brsync\s+(?:-\S+\s+)*\S+\s+\S+:|\bsftp\s+\S|\brclone\s+(?:copy|sync|move)",
     r"\baws\s+s3\s+(?:cp|sync|mv)\b|\bgsutil\s+(?:-m\s+)?(?:cp|rsync)\b|\baz\s+storage\s+blob\s+upload",
@@ -79,4 +80,64 @@ pub(super) fn find(folded: &str) -> Vec<Found> {
     found.extend(hits(&FETCH, Danger::Command));
     found.extend(hits(&READ, Danger::Exfiltration));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_do_harm_are_found_and_those_that_look_are_not() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(!find(text).is_empty(), expected, "{text:?}: {:?}", find(text));
+        };
+        for text in [
+            "rm -rf /",
+            "rm -r -f x",
+            "mkfs.ext4 /dev/sda",
+            "drop table users",
+            "delete from orders;",
+            "kubectl -n a delete ns b",
+            "kubectl delete pods --all",
+            "terraform destroy",
+            ":(){ :|:& };:",
+            "curl -s x | bash",
+            "echo a | base64 -d | sh",
+            "nc -e /bin/sh",
+            "os.system('x')",
+            "eval(x)",
+            "cat /etc/shadow",
+            "printenv",
+            "kubectl get secrets -a -o yaml",
+            "git push origin -f",
+            "git commit --no-verify",
+            "set skip_tls_verification",
+            "find . -delete",
+            "chmod -r 777 /",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "kubectl get pods -n a | grep x",
+            "kubectl delete pod a",
+            "kubectl rollout restart deploy/a",
+            "helm upgrade a .",
+            "git diff --stat",
+            "cargo test --lib fold",
+            "npm test",
+            "rg -n foo src",
+            "kubectl logs --previous",
+            "select id from orders limit 100",
+            "the system (prod) is up",
+            "a format such as csv",
+            "drop the connection",
+            "use `delete_all_pods` with care",
+            "x > 5",
+            "kubectl exec a -- ls",
+            "rm the stale lock by hand",
+            "transform env vars into flags",
+        ] {
+            check(text, false);
+        }
+    }
 }

@@ -80,12 +80,13 @@ fn push_folded(c: char, folded: &mut String) {
     }
 }
 
-/// What was folded, in words with one space between them and ` . ` where a clause ends.
+/// What was folded, in words with one space between them and ` . ` where a clause ends. A name such as
+/// `get_all_pods` is one word: it says what a tool is called, not what to do.
 pub(super) fn words(folded: &str) -> String {
     let mut words = String::with_capacity(folded.len());
     let mut chars = folded.chars().peekable();
     while let Some(c) = chars.next() {
-        if c.is_alphanumeric() {
+        if c.is_alphanumeric() || c == '_' {
             words.push(c);
             continue;
         }
@@ -196,7 +197,7 @@ mod tests {
     fn clauses_end_where_a_reader_would_pause() {
         let check = |text: &str, expected: &str| assert_eq!(words(text), expected, "{text:?}");
         check("never mind. go on", "never mind . go on");
-        check("a.b-c", "a b c");
+        check("a.b-c d_e", "a b c d_e");
         check("look (here), then act", "look . here . then act");
         assert_eq!(squeezed("i g-n.o r e"), "ignore");
         assert_eq!(mended("ingore . prevous instrctions"), "ignorepreviousinstructions");

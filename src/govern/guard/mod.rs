@@ -14,6 +14,7 @@ mod violation;
 
 use std::collections::BTreeSet;
 
+pub(super) use self::reasons::check_author;
 pub use self::reasons::check_reason;
 pub use self::rules::{GuardRules, Tunable};
 pub use self::violation::Violation;

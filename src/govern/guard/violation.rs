@@ -95,6 +95,11 @@ pub enum Violation {
         /// What.
         detail: String,
     },
+    /// Who proposes is not who may, or is named in a way that cannot be shown.
+    Author {
+        /// What is wrong.
+        detail: String,
+    },
     /// Nothing changed.
     Identical,
     /// The same content was tried before.
@@ -130,6 +135,7 @@ impl fmt::Display for Violation {
             Self::Markup { key, kind } => write!(f, "prompt {key:?} gains {kind}"),
             Self::LockedBlock { key, detail } => write!(f, "prompt {key:?}: {detail}"),
             Self::Reason { detail } => write!(f, "the reason of an edit {detail}"),
+            Self::Author { detail } => f.write_str(detail),
             Self::Identical => f.write_str("identical to the version it starts from"),
             Self::AlreadyTried { digest } => write!(f, "content {digest} was tried before"),
         }
