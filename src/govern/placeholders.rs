@@ -24,6 +24,7 @@ static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
         r"\$!?[A-Za-z_]\w*",
         r"#(?:set|parse|include|foreach|evaluate|macro|if|end)\(",
         r"\{\$?[/#^>&]\w+[^}]*\}",
+        r"#[A-Za-z_][\w.]*#|%[A-Za-z_]\w*%",
         r"@[A-Za-z_][\w.]*@|(?:^|\s)@[A-Z]\w*\.[\w.]+",
         r"@\{[^}]*\}|\\\([^)]*\)",
     ];

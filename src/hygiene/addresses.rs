@@ -12,11 +12,12 @@ use super::matcher::{any, pattern};
 use super::secrets::is_ipv6;
 
 /// Dots and at signs as people spell them out to keep filters away.
-static SPELT: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+static SPELT: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
     [
         (pattern(r" ?[\[({<] ?(?:\.|dot|punkt|point) ?[\])}>] ?| (?:dot|punkt) "), "."),
         (pattern(r" ?[\[({<] ?(?:@|at) ?[\])}>] ?"), "@"),
         (pattern(r" slash "), "/"),
+        (pattern(r"[\[({] ?: ?[\])}]"), ":"),
         (
             pattern(
                 r"([a-z0-9]) \. (com|net|org|io|ai|co|info|biz|ru|cn|de|xyz|example)\b(?: / ?)?",

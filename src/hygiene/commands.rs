@@ -33,7 +33,7 @@ const DESTROYING: [&str; 30] = [
     r"\bcrontab\s+-[re]\b|\bhistory\s+-c\b|>\s*/dev/[hs]d[a-z]|>\s*/etc/",
     r"\b(?:del|erase)\s+(?:/[a-z]\s*)+|\brmdir\s+/s|\bformat\s+[a-z]:",
     r"\bremove-item\b[^.;\n]*-(?:recurse|force)|\bclear-(?:disk|eventlog)\b",
-    r"\bhelm\s+(?:uninstall|delete|del)\b[^.;\n]*(?:--all|-a\b|\$\()",
+    r"\bhelm\s+(?:uninstall|delete|del)\s",
     r"\baws\s+s3\s+(?:rb\b|rm\b[^.;\n]*--recursive)|\bgsutil\s+(?:-m\s+)?rm\s+-r|\baz\s+group\s+delete|\bgcloud\b[^.;\n]*\bdelete\b|\baws\s+\w+\s+(?:delete|terminate)-\w+",
     r"\bdocker\s+(?:system|volume|image)\s+prune\b|\bdocker\s+rm\s+-f|\bdocker\s+run\b[^.;\n]*--privileged",
     r"\bshutil\.rmtree|\bos\.(?:remove|unlink|rmdir|removedirs)\s?\(|\bfs\.(?:rm|unlink|rmdir)\w*\s?\(|\bfile\.delete\s?\(",

@@ -28,7 +28,7 @@ const fn anywhere(danger: Danger, pattern: &'static str) -> Phrase {
 }
 
 /// Setting rules aside, in one word and in many languages.
-pub(super) const STRONG: [&str; 28] = [
+pub(super) const STRONG: [&str; 29] = [
     r"(?:ignor(?:e|es|ing)|disregard(?:s|ing)?)(?:all|any|every|each|please|kindly|now|just|the|of|your|my|our|its|this|these|those|that|previous|previously|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|system|systems|safety|security|company|given|developer|operator|and|or|both|hard|rate|refund)*(?:instruct(?:ion)?s?|rules?|guidelines?|guidance|prompts?|directives?|directions?|constraints?|restrictions?|polic(?:y|ies)|safeguards?|guardrails?|limits?|bullets?)",
     r"(?:forget(?:s|ting)?|drop|throwaway|neglect|overlook|override|overrule|overwrite|dismiss|discard|abandon|donotfollow|dontfollow|nolongerfollow|stopfollowing|payno(?:more)?attentionto|setaside|circumvent|violate|break|supersede|cancel|revoke|suspend)(?:the|of|my|our|its|this|these|those|that|please|kindly|now|just|and|or|both)*(?:all|any|every|each|your|previous|previously|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|systems|system|safety|security|developer|operator)(?:all|any|every|each|the|of|your|my|our|its|this|these|those|that|previous|prior|earlier|above|preceding|former|existing|current|old|original|initial|other|further|systems|system|safety|security|company|given|developer|operator|and|or|both)*(?:instruct(?:ion)?s?|rules?|guidelines?|guidance|systemprompts?|prompts?|directives?|constraints?|restrictions?|polic(?:y|ies)|safeguards?|guardrails?)",
     r"(?:ignore|disregard|forget)(?:everything|all|anything|whatever)(?:that)?(?:you|above|before|sofar|isaid|was(?:said)|iswritten|waswritten|else)",
@@ -54,6 +54,8 @@ pub(super) const STRONG: [&str; 28] = [
     // Japanese, Korean.
     r"(?:指示|ルール|命令|規則|プロンプト|制限).{0,16}(?:無視|忘れ|従わない)",
     r"(?:지시|규칙|명령|지침|프롬프트).{0,16}(?:무시|잊)",
+    // Thai.
+    r"(?:ละเว้น|เพิกเฉย|ลืม|ไม่สนใจ|ไม่ต้องสนใจ).{0,24}(?:คำสั่ง|กฎ|คำแนะนำ|ข้อกำหนด)",
     // Turkish, Arabic, Hebrew, Hindi.
     r"(?:talimat|kural|yonerge)\w{0,8}.{0,12}(?:yoksay|yok say|unut|goz ardi|gormezden)",
     r"(?:تجاهل|انس|تجاهلوا).{0,30}(?:تعليمات|قواعد|اوامر|أوامر)",
@@ -70,7 +72,7 @@ pub(super) const STRONG: [&str; 28] = [
 use Danger::{Command, Exfiltration, Override};
 
 /// What else is said to set rules aside, to take data out or to destroy.
-pub(super) const PHRASES: [Phrase; 74] = [
+pub(super) const PHRASES: [Phrase; 77] = [
     // To whoever improves the prompt.
     anywhere(
         Override,
@@ -282,6 +284,19 @@ pub(super) const PHRASES: [Phrase; 74] = [
         Override,
         r"\b(?:approve|merge|sign off|confirm|review|authorize) (?:your|its|their) own\b",
     ),
+    // Safeguards, and that they may be slighted, near each other.
+    turning(
+        Override,
+        r"\b(?:polic(?:y|ies)|approvals?|identity|verification|confirmations?|safety|safe (?:path|way|one)|security|limits?|rules?|checks?|permissions?|audits?|oversight|instructions|guidelines|restrictions?|guardrails?|safeguards?|(?:text|part|section|lines?|notes?) (?:above|below|before))(?: [^ ]+){0,8}? (?:(?:do|does|did|need|will|should) not (?:bind|apply|matter|count|hold)|(?:not|never) (?:binding|written|meant|said)|wins?|wastes? (?:of )?time|costs? (?:too much |only )?time|for later|(?:can|may) wait|until later|in a hurry|(?:when|if|where) (?:time is short|you are busy|it is slow|busy|rushed)|to be (?:faster|quicker)|to save time|at your discretion|as you (?:like|see fit|please)|for show|a formality|(?:nobody|no one) (?:checks|cares|reads|looks)|loosely|leniently|relaxed|bend|stretch|second place|comes? second|over the safe|above the law)\b|\b(?:(?:do|does|did|need|will|should) not (?:bind|apply|matter|count|hold)|(?:not|never) (?:binding|written|meant|said)|wins?|wastes? (?:of )?time|costs? (?:too much |only )?time|for later|(?:can|may) wait|until later|in a hurry|(?:when|if|where) (?:time is short|you are busy|it is slow|busy|rushed)|to be (?:faster|quicker)|to save time|at your discretion|as you (?:like|see fit|please)|for show|a formality|(?:nobody|no one) (?:checks|cares|reads|looks)|loosely|leniently|relaxed|bend|stretch|second place|comes? second|over the safe|above the law)(?: [^ ]+){0,8}? (?:polic(?:y|ies)|approvals?|identity|verification|confirmations?|safety|safe (?:path|way|one)|security|limits?|rules?|checks?|permissions?|audits?|oversight|instructions|guidelines|restrictions?|guardrails?|safeguards?|(?:text|part|section|lines?|notes?) (?:above|below|before))\b",
+    ),
+    turning(
+        Override,
+        r"\b(?:keep|make|leave|write|take) no (?:records?|logs?|traces?|notes?|entr(?:y|ies)|mention|evidence)\b",
+    ),
+    turning(
+        Exfiltration,
+        r"\b(?:create|make|open|publish|post|share) (?:it |them |this )?(?:as )?(?:an? |the )?public (?:\w+ )?(?:gists?|pastes?|links?|buckets?|shares?|repos?\w*|issues?|pages?|posts?)\b|\b(?:stored|full|whole) (?:credit |payment )?card\b",
+    ),
     // Taking data out.
     turning(
         Exfiltration,
@@ -297,7 +312,7 @@ pub(super) const PHRASES: [Phrase; 74] = [
     ),
     turning(
         Exfiltration,
-        r"\b(?:send|post|upload|e ?mail|forward|transmit|submit|leak|exfiltrate|deliver|copy|share|report|append|attach|include|embed|put|write|quote|paste|encode|place|print|dump|show|reveal|expose|list|read out|give|tell|return|output|store|save|publish|commit|push|log|collect|gather|use|export|transfer|relay|display|repeat|mention|add|disclose) (?:[a-z0-9]+ ){0,7}?(?:secrets|passwords?|credentials?|api keys?|private keys?|ssh keys?|signing keys?|encryption keys?|master keys?|session tokens?|access tokens?|auth tokens?|bearer tokens?|refresh tokens?|environment variables?|env vars?|kubeconfigs?|service account tokens?|card numbers?|cvv|social security numbers?|customer lists?|customer data|user data|personal data|personal information|connection strings?|cookies|password hash(?:es)?|(?:account|personal|payment|card|customer|bank|billing|login) (?:details|digits|records?|info\w*)|(?:heap|core|memory|thread) dumps?)\b",
+        r"\b(?:send|sending|post|posting|leave|upload|uploading|e ?mail|mail|e ?mailing|mailing|search|forward|transmit|submit|leak|exfiltrate|deliver|copy|share|report|append|attach|include|embed|put|write|quote|paste|encode|place|print|dump|show|reveal|expose|list|read out|give|tell|return|output|store|save|publish|commit|push|log|collect|gather|use|export|transfer|relay|display|repeat|mention|add|disclose) (?:[a-z0-9]+ ){0,7}?(?:secrets|passwords?|credentials?|api keys?|private keys?|ssh keys?|signing keys?|encryption keys?|master keys?|session tokens?|access tokens?|auth tokens?|bearer tokens?|refresh tokens?|environment variables?|env vars?|kubeconfigs?|service account tokens?|card numbers?|cvv|social security numbers?|customer lists?|customer data|user data|personal data|personal information|connection strings?|cookies|password hash(?:es)?|(?:account|personal|payment|card|customer|bank|billing|login) (?:details|digits|records?|info\w*)|(?:heap|core|memory|thread) dumps?)\b",
     ),
     turning(
         Exfiltration,
