@@ -11,7 +11,9 @@ use super::matcher::{any, pattern};
 
 /// The shortest run of letters and digits that is looked at.
 const SHORTEST: usize = 16;
-/// The shortest that is a blob whatever it says, if it looks like one.
+/// The shortest without a hyphen, an underscore or a slash that is a blob whatever it says, if it looks like one.
+const UNBROKEN: usize = 20;
+/// The same for capitals and digits alone.
 const LONG: usize = 32;
 /// The share of neighbours of different kinds from which on a run looks random: prose and names in
 /// camel case have fewer.
@@ -50,7 +52,9 @@ pub(super) fn decoded(text: &str) -> impl Iterator<Item = (&str, String)> {
 fn is_blob(run: &str) -> bool {
     let padded = run.ends_with('=');
     let run = run.trim_end_matches('=');
-    let random = run.len() >= LONG && restlessness(run) >= RANDOM && !is_uuid(run);
+    // Names of pods and volumes, UUIDs and paths are random too, but in short parts.
+    let mut parts = run.split(['-', '_', '/']);
+    let random = parts.any(|part| part.len() >= UNBROKEN && restlessness(part) >= RANDOM);
     // A row of capitals and digits without a break: base32.
     let shouted = run.len() >= LONG
         && run.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
@@ -73,11 +77,6 @@ fn restlessness(run: &str) -> f64 {
     let changes = kinds.windows(2).filter(|pair| matches!(pair, [a, b] if a != b)).count();
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     count(changes) / count(run.len().max(1))
-}
-
-fn is_uuid(run: &str) -> bool {
-    let lengths: Vec<_> = run.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12]
 }
 
 /// What `run` says in base64 or hex, if that is text with a blank in it.
@@ -137,6 +136,8 @@ mod tests {
         check("modify_pending_order_items, exchange_delivered_order_items", false);
         check("/var/lib/kubernetes/pods/volumes/configuration", false);
         check("disk-usage-monitoring-service-for-the-cluster", false);
+        check("pod/controller-manager-c6b7d74dd-gdww5", false);
+        check("pvc-8c8fa4e1-9d3c-4f0e-8a51-3a1c2d4e5f60", false);
         check("8c8fa4e1-9d3c-4f0e-8a51-3a1c2d4e5f60", false);
         check("a 20 % or 30 %, wait... then -- go on - and on.", false);
         check("10 20 30 40 of 50", false);

@@ -11,8 +11,8 @@ use whetstone::base::{AgentName, EventTime, ManualClock};
 use whetstone::decode::Run;
 use whetstone::fold::Exemplar;
 use whetstone::govern::{
-    Agent, Answer, Author, Command, CommandKind, Content, Effect, Event, EventBody, LlmReport,
-    Part, Policy, Proposal, Proposed, Request, Rollout, Version,
+    Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody,
+    LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, Version,
 };
 use whetstone::optimize::{LlmSettings, Optimizer};
 use wiremock::matchers::method;
@@ -303,6 +303,18 @@ async fn ordinary_edits_become_versions() {
     }
     println!("{} of {} ordinary edits were refused", refused.len(), cases.len());
     assert!(refused.is_empty(), "refused:\n{}", refused.join("\n"));
+}
+
+#[test]
+fn a_person_signs_no_proposal() {
+    let bench = Bench::new(true);
+    let edit = Edit::AddBullet { text: "Look around first.".to_owned() };
+    let edits = vec![Proposed { edit, why: "20 of 20 runs".to_owned() }];
+    let mut proposal = forged(&bench.request, edits, Vec::new());
+    assert_eq!(bench.outcome(proposal.clone()).0.len(), 3, "two states and an update");
+    proposal.prompt.author = Author::Human { name: "ada".to_owned() };
+    let (versions, reasons) = bench.outcome(proposal);
+    assert!(versions.is_empty() && reasons[0].contains("a person signs"), "{reasons:?}");
 }
 
 #[tokio::test]
