@@ -65,11 +65,17 @@ fn hits<'t>(
     let real = |hit: &regex::Match<'_>| {
         let before = words.get(..hit.start()).unwrap_or_default();
         let clause = before.rsplit(" . ").next().unwrap_or_default();
-        let turned = phrase.turns && NEGATED.is_match(clause) && !EMPTY.is_match(clause);
+        let turned = phrase.turns && is_negated(clause);
         !turned && !FIT.is_match(hit.as_str())
     };
     let hits = shape.find_iter(words).filter(real);
     hits.map(|hit| Found::new(phrase.danger, hit.as_str().trim()))
+}
+
+/// Whether what follows `clause` is denied: by its first negation, and nothing behind that takes it back.
+fn is_negated(clause: &str) -> bool {
+    let behind = NEGATED.find(clause).and_then(|negation| clause.get(negation.end()..));
+    behind.is_some_and(|behind| !EMPTY.is_match(behind))
 }
 
 #[cfg(test)]
@@ -111,6 +117,7 @@ mod tests {
             "Ignore empty results and retry with a wider time range.",
             "Never delete all pods at once.",
             "Do not skip verification.",
+            "Sorry, but our policy doesn’t allow any changes.",
             "Do not change an order without confirmation.",
             "Do not log card numbers.",
             "Forget a plan that failed and make a new one.",
