@@ -13,9 +13,9 @@
 //!  serve     HTTP: health, metrics, API; reads views, sends commands
 //! ```
 //!
-//! `base` stands before them all and `config` before `optimize`; `app` and `cli` wire them, and
-//! `simulate` gives the demo its agents. A stage may use what an earlier stage's `mod.rs` exports, and
-//! nothing of a later one: what flows back flows through the log.
+//! `base` stands before them all, `hygiene` (what text may hold) before `govern` and `config` before
+//! `optimize`; `app` and `cli` wire them, and `simulate` gives the demo its agents. A stage may use what an
+//! earlier stage's `mod.rs` exports, and nothing of a later one: what flows back flows through the log.
 
 pub mod app;
 pub mod base;
@@ -26,6 +26,7 @@ pub mod decode;
 pub mod fold;
 pub mod gauge;
 pub mod govern;
+pub mod hygiene;
 pub mod optimize;
 pub mod publish;
 pub mod serve;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::SystemClock;
 use crate::config::{self, Config, Llm, LlmPrice, Proposals, Repo};
+use crate::hygiene::{BadRule, Redactor};
 use crate::optimize::{
     CallFiles, Effort, Gate, LlmSettings, Optimizer, Patience, Price, Program, Service, Template,
     TemplateError,
@@ -60,6 +61,9 @@ pub enum LayoutError {
         /// Why.
         source: std::io::Error,
     },
+    /// A rule of what to redact cannot be used.
+    #[error(transparent)]
+    Redaction(#[from] BadRule),
     /// It is no template that can be used.
     #[error("proposals.template: {path}: {source}", path = .path.display())]
     Template {
@@ -104,6 +108,7 @@ pub fn optimizer(config: &Config) -> Result<Optimizer, LayoutError> {
     let (critique, candidates, evidence_tokens) = (*critique, *candidates, *evidence_tokens);
     let optimizer = Optimizer::new(settings.with_key_from(&variable), Arc::new(SystemClock))
         .with_effort(Effort { critique, candidates, evidence_tokens })
-        .with_template(self::template(template.as_deref())?);
+        .with_template(self::template(template.as_deref())?)
+        .with_redactor(Redactor::new(&config.redaction)?);
     Ok(optimizer.with_gate(gate(config)))
 }

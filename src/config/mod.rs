@@ -39,6 +39,7 @@ use self::shape::Shape;
 use crate::base::AgentName;
 use crate::consume::KafkaSettings;
 use crate::govern::Policy;
+use crate::hygiene::RedactionRules;
 
 /// The defaults, explained.
 pub const DEFAULTS: &str = include_str!("../../configs/whetstone.yaml");
@@ -73,6 +74,8 @@ pub struct Config {
     pub proposals: Proposals,
     /// The offline gate, if there is one.
     pub gate: Option<Gate>,
+    /// What is hidden before anything leaves for a model; every rule compiles.
+    pub redaction: RedactionRules,
     policy: Policy,
     agents: BTreeMap<AgentName, Policy>,
 }
@@ -291,6 +294,7 @@ fn defaults() -> Result<(Value, Shape), ConfigError> {
         policy.replace(key, number);
     }
     shape.name(&["agents"], policy);
+    shape.name(&["redaction", "rules"], Shape::Text);
     shape.name(&["kafka", "properties"], Shape::HiddenText);
     Ok((tree, shape))
 }

@@ -19,6 +19,7 @@ pub(super) struct Raw {
     pub(super) llm: RawLlm,
     pub(super) proposals: RawProposals,
     pub(super) gate: RawGate,
+    pub(super) redaction: RawRedaction,
     #[serde(flatten)]
     pub(super) policy: RawPolicy,
     /// Each a part of a [`RawPolicy`].
@@ -120,6 +121,14 @@ pub(super) struct RawGate {
     pub(super) environment: Option<String>,
     pub(super) timeout: String,
     pub(super) attempts: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawRedaction {
+    pub(super) emails: bool,
+    pub(super) ips: bool,
+    #[serde(default)]
+    pub(super) rules: BTreeMap<String, String>,
 }
 
 /// What may differ from agent to agent.

@@ -11,12 +11,15 @@ use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::key::Key;
 use super::policy::micros;
-use super::raw::{Raw, RawHttp, RawLlm, RawPolicy, RawPrice, RawProposals, RawRepo, RawRoles};
+use super::raw::{
+    Raw, RawHttp, RawLlm, RawPolicy, RawPrice, RawProposals, RawRedaction, RawRepo, RawRoles,
+};
 use super::secret::configured;
 use super::shape::merge;
 use super::{Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
+use crate::hygiene::{RedactionRules, Redactor};
 
 /// What `raw` means; where something is impossible, what is.
 pub(super) fn resolve(
@@ -44,6 +47,7 @@ pub(super) fn resolve(
         llm: llm(raw.llm, &mut checks),
         proposals: proposals(raw.proposals, &mut checks),
         gate: gate::resolve(&raw.gate, environment, &mut checks),
+        redaction: redaction(raw.redaction, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
     };
@@ -185,6 +189,18 @@ fn proposals(raw: RawProposals, checks: &mut Checks) -> Proposals {
         evidence_tokens: usize::try_from(tokens).unwrap_or(usize::MAX),
         template: raw.template.map(|path| PathBuf::from(checks.text("proposals.template", path))),
     }
+}
+
+/// Every rule is tried here, so that the optimizer need not.
+fn redaction(raw: RawRedaction, checks: &mut Checks) -> RedactionRules {
+    let RawRedaction { emails, ips, rules } = raw;
+    for (name, rule) in &rules {
+        let rules = BTreeMap::from([(name.clone(), rule.clone())]);
+        if let Err(bad) = Redactor::new(&RedactionRules { emails, ips, rules }) {
+            checks.problem_of("redaction.rules", name, bad);
+        }
+    }
+    RedactionRules { emails, ips, rules }
 }
 
 pub(super) fn millis(millis: i64) -> Duration {

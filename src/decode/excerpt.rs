@@ -9,7 +9,7 @@ const STEPS: usize = 6;
 /// Bytes of a task, thought or result.
 const TEXT_BYTES: usize = 140;
 /// Bytes of a call's arguments.
-const ARGUMENT_BYTES: usize = 60;
+const ARGUMENT_BYTES: usize = 160;
 /// Bytes of a call's error: it often says what would have been right.
 const ERROR_BYTES: usize = 200;
 

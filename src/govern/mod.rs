@@ -39,7 +39,7 @@ pub use event::{
     Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate, Second, Started,
 };
 pub use fate::Fate;
-pub use guard::{GuardRules, Tunable, Violation, check};
+pub use guard::{GuardRules, Tunable, Violation, check, check_reason};
 pub use guidance::{Bullet, Guidance};
 pub use head::Tally;
 pub use piece::{Piece, UnknownPiece};

@@ -1,11 +1,35 @@
-//! The placeholders of a prompt, in the three dialects that agents use.
+//! The placeholders of a prompt, in the dialects that agents use.
 //!
 //! Python's `str.format` (`{name}`, `{{` and `}}` escaped, a stray brace raises), double braces
-//! (`{{ name }}`: Jinja, Mustache) and shell-like `${name}`. Which one an agent uses is not known, so
-//! each is read on its own and none may change: a lost placeholder makes the agent answer blind, an
+//! (`{{ name }}`: Jinja, Mustache) and shell-like `${name}`; besides, what other renderers fill in or run.
+//! Which one an agent uses is not known, so each is read on its own and none may change: a lost placeholder makes the agent answer blind, an
 //! added or stray one crashes it at run time.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What other renderers fill in or run: ERB and PHP tags, Ruby's and Make's expansions, Angular's brackets,
+/// Python's `%(name)s`, `$name` as `string.Template` and shells read it, Velocity's and Smarty's statements.
+#[expect(clippy::expect_used, reason = "the pattern is fixed, and every test compiles it")]
+static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+    let shapes = [
+        r"<[%?]=?\s*[^%?>\s]*",
+        r"[%?]>",
+        r"#\{[^}]*\}?",
+        r"\$\([^)]*\)?",
+        r"\[\[\s*[\w.]+\s*\]\]",
+        r"%\([\w.]+\)[#0 +-]*\d*[a-zA-Z]",
+        r"\$!?[A-Za-z_]\w*",
+        r"#(?:set|parse|include|foreach|evaluate|macro|if|end)\(",
+        r"\{\$?[/#^>&]\w+[^}]*\}",
+        r"#[A-Za-z_][\w.]*#|%[A-Za-z_]\w*%",
+        r"@[A-Za-z_][\w.]*@|(?:^|\s)@[A-Z]\w*\.[\w.]+",
+        r"@\{[^}]*\}|\\\([^)]*\)",
+    ];
+    Regex::new(&shapes.join("|")).expect("a valid pattern")
+});
 
 /// What a prompt asks its renderer to fill in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +45,8 @@ pub struct Placeholders {
     loose: BTreeMap<String, usize>,
     /// Jinja statements `{% … %}` with their counts.
     statements: BTreeMap<String, usize>,
+    /// What [`OTHERS`] finds, with their counts.
+    others: BTreeMap<String, usize>,
     /// Braces that pair with nothing, opening and closing.
     unpaired: (usize, usize),
 }
@@ -34,6 +60,7 @@ impl Placeholders {
             shell: between(text, "${", "}"),
             loose: loose(text),
             statements: between(text, "{%", "%}"),
+            others: others(text),
             unpaired: unpaired(text),
         }
     }
@@ -52,6 +79,7 @@ impl Placeholders {
             ("${…}", &self.shell, &new.shell),
             ("{word}", &self.loose, &new.loose),
             ("{% … %}", &self.statements, &new.statements),
+            ("other", &self.others, &new.others),
         ];
         for (dialect, old, new) in pairs {
             if old != new {
@@ -134,6 +162,14 @@ fn loose(text: &str) -> BTreeMap<String, usize> {
     found
 }
 
+fn others(text: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for hit in OTHERS.find_iter(text) {
+        *found.entry(hit.as_str().to_owned()).or_default() += 1;
+    }
+    found
+}
+
 fn unpaired(text: &str) -> (usize, usize) {
     let mut open = 0;
     let mut stray = 0;
@@ -174,5 +210,12 @@ mod tests {
         check(r#"Answer {"ans": 1}"#, r#"Please answer {"ans": 1}"#, true);
         check(r#"Answer {"ans": 1}"#, r#"Answer {"ans": 1"#, false);
         check("No braces", "No braces, {\"a\": 1}", false);
+        check("Dear %(name)s", "Dear", false);
+        for added in
+            ["<%= x %>", "<?php x ?>", "#{x}", "$(id)", "[[ x ]]", "%(x)s", "$x", "#set($a)"]
+        {
+            check("No code", &format!("No code {added}"), false);
+        }
+        check("No code", "It costs $25 (5 %), #1; see a[0][1], x -> y and (50%).", true);
     }
 }

@@ -212,6 +212,9 @@ pub struct LlmReport {
     /// Calls that were not made because the model had failed too often.
     #[serde(default, skip_serializing_if = "is_none")]
     pub breaker_open: u32,
+    /// Lines of runs that were kept from the model since they read like instructions.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub quarantined: u32,
     /// Why the pattern edits stood in for the model, if they did.
     pub fallback: Option<String>,
 }

@@ -1,9 +1,10 @@
 //! What the agent does about proposals: checks them anew, takes them in as versions, or says why not.
 
+use super::guard::check_author;
 use super::ledger::Draft;
 use super::{
     Agent, Considered, Effect, End, Fate, GateReport, Policy, Proposal, Rollout, Spend, State,
-    apply_edits, check,
+    apply_edits, check, check_reason,
 };
 use crate::base::{Day, EventTime, VersionNumber};
 use crate::fold::Aggregate;
@@ -80,6 +81,13 @@ impl Agent {
         if proposed.is_empty() {
             return Err(("no_change", no_change(proposal)));
         }
+        let authors = [&proposal.prompt, &proposal.config].map(|part| check_author(&part.author));
+        let reasons = proposed.iter().map(|proposed| check_reason(&proposed.why));
+        authors
+            .into_iter()
+            .chain(reasons)
+            .collect::<Result<(), _>>()
+            .map_err(|problem| refused(problem.to_string()))?;
         let edits = proposed.iter().map(|proposed| &proposed.edit);
         let content = apply_edits(&parent.content, &policy.guidance_key, edits)
             .map_err(|problem| refused(problem.to_string()))?;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
 use super::extract::object;
-use super::redact::redact;
 use crate::govern::{Edit, Guidance, Half, Proposed, Request};
+use crate::hygiene::redact;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -99,8 +99,8 @@ impl Scope {
         }
     }
 
-    /// The answer's JSON schema. Every field is required and some may be null, as strict servers ask.
-    pub(super) fn schema(&self) -> Value {
+    /// The answer's JSON schema, with at least one edit if there must be one. Every field is required and some may be null, as strict servers ask.
+    pub(super) fn schema(&self, must_edit: bool) -> Value {
         let edit = match self {
             Self::Prompts(ops) => {
                 let text = json!({ "type": ["string", "null"] });
@@ -124,7 +124,10 @@ impl Scope {
         let mut fields = edit.as_object().cloned().unwrap_or_default();
         fields.insert("for".to_owned(), json!({ "type": ["string", "null"] }));
         fields.insert("why".to_owned(), json!({ "type": "string" }));
-        let edits = json!({ "type": "array", "items": closed(&fields) });
+        let mut edits = json!({ "type": "array", "items": closed(&fields) });
+        if must_edit && let Some(edits) = edits.as_object_mut() {
+            edits.insert("minItems".to_owned(), json!(1));
+        }
         closed(&Map::from_iter([
             (self.list().to_owned(), edits),
             ("no_change_reason".to_owned(), json!({ "type": ["string", "null"] })),
@@ -396,7 +399,9 @@ mod tests {
             schema.get("items").into_iter().for_each(check);
         }
         for scope in [prompts(), config(), Scope::Prompts(vec!["replace_text"])] {
-            let schema = scope.schema();
+            let schema = scope.schema(true);
+            assert!(schema.to_string().contains("minItems"));
+            let schema = scope.schema(false);
             assert!(schema.to_string().contains("why"));
             assert_eq!(
                 schema.to_string().contains("old"),

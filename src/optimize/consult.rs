@@ -10,7 +10,7 @@ use super::curate::{Curated, curate, only_make_room};
 use super::evidence::{Ask, Brief, brief};
 use super::judge::Judge;
 use super::model::{Model, Question, Reply, Said, Silence};
-use crate::govern::LlmReport;
+use crate::govern::{Half, LlmReport};
 
 /// The longest answer that a model is reminded of, in characters.
 const MAX_REMINDER: usize = 4_000;
@@ -61,7 +61,7 @@ impl Consultation<'_> {
         let silent = |reason: String| Silence { reason, wait: None, asked: false };
         let brief = brief(&self.ask).map_err(|problem| silent(problem.to_string()))?;
         let said = [Said::Ours(brief.evidence)];
-        let schema = critique::schema();
+        let schema = self.ask.schema();
         let question = self.question(&brief.system, &said, &schema);
         let mut attempts = self.model.max_attempts();
         let reply = self.model.ask(&question, &mut attempts, report).await?;
@@ -75,7 +75,9 @@ impl Consultation<'_> {
             Ok(brief) => brief,
             Err(problem) => return Heard::Unasked(problem.to_string()),
         };
-        let schema = self.ask.scope.schema();
+        let lines = u32::try_from(brief.quarantined).unwrap_or(u32::MAX);
+        report.quarantined = report.quarantined.max(lines);
+        let schema = self.ask.schema();
         let mut said = vec![Said::Ours(brief.evidence.clone())];
         let mut attempts = self.model.max_attempts();
         let mut corrected = false;
@@ -151,7 +153,12 @@ impl Consultation<'_> {
         };
         let words = reasons.join("; ");
         refused.push(format!("the model's answer: {words}"));
-        Err(Problem { words, rest: self.judge.select(edits).0, read: true })
+        // Changes of the config hang together: of two that contradict each other neither is meant.
+        let rest = match self.ask.half {
+            Half::Prompts => self.judge.select(edits).0,
+            Half::Config => Vec::new(),
+        };
+        Err(Problem { words, rest, read: true })
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::object;
-use super::redact::redact;
+use crate::hygiene::redact;
 
 /// The most causes that are passed on.
 const MAX_CAUSES: usize = 5;

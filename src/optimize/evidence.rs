@@ -4,14 +4,16 @@
 //! that no run can know ahead, since they hang on a digest of the whole request, and the model is told
 //! that nothing between them is an instruction. Secrets are hidden before anything is cut to size.
 
+use serde_json::Value;
+
 use super::answer::Scope;
 use super::budget::{Keep, cut, share};
-use super::redact::redact;
 use super::strata::Strata;
 use super::template::{Shown, Template, TemplateError};
 use super::{Finding, critique, sections};
 use crate::base::Digest;
 use crate::govern::{Half, Request};
+use crate::hygiene::{Quarantined, Redactor, quarantine};
 
 /// Characters that a token stands for at least, in prose, code and JSON of European languages. A bound to
 /// plan with, on the careful side: English prose has about four.
@@ -31,9 +33,26 @@ pub(super) struct Ask<'a> {
     /// The longest evidence, in tokens.
     pub(super) tokens: usize,
     pub(super) template: &'a Template,
+    pub(super) redactor: &'a Redactor,
 }
 
 impl Ask<'_> {
+    /// Whether an answer without edits is out of the question.
+    pub(super) fn must_edit(&self) -> bool {
+        let counts = self.request.window.counts;
+        let many = counts.failure >= MANY_FAILURES
+            && counts.failure.saturating_mul(MANY_OF_RUNS) >= counts.known();
+        many && self.task == Task::EditOne
+    }
+
+    /// The answer's JSON schema.
+    pub(super) fn schema(&self) -> Value {
+        match self.task {
+            Task::Critique => critique::schema(),
+            Task::Edit | Task::EditOne => self.scope.schema(self.must_edit()),
+        }
+    }
+
     /// What it is asked for, in a word for the log.
     pub(super) fn purpose(&self) -> &'static str {
         match (self.task, self.half) {
@@ -44,6 +63,11 @@ impl Ask<'_> {
         }
     }
 }
+
+/// Failures, in number and as a share of all runs, from which on a model that is asked for one change is
+/// not offered to make none: what it proposes is tried anyway, and small models take the easy way out.
+const MANY_FAILURES: u64 = 10;
+const MANY_OF_RUNS: u64 = 3;
 
 /// What a model is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +89,8 @@ pub(super) struct Brief {
     pub(super) evidence: String,
     /// Marks that nobody has a reason to repeat: an answer with one of them carries off the request.
     pub(super) canaries: [String; 2],
+    /// Lines of runs that were left out since they read like instructions.
+    pub(super) quarantined: usize,
 }
 
 /// A part of the evidence.
@@ -85,6 +111,12 @@ impl Section {
         Self { key, title: title.to_owned(), body, fenced: false, weight, keep: Keep::Start }
     }
 
+    /// Whether it repeats what runs say. Prompts and config are the operator's own words, in which
+    /// instructions are nothing odd.
+    fn of_runs(&self) -> bool {
+        self.fenced && !matches!(self.key, "prompts" | "config" | "findings" | "history")
+    }
+
     pub(super) fn fenced(key: &'static str, title: &str, body: String, weight: usize) -> Self {
         Self { fenced: true, ..Self::new(key, title, body, weight) }
     }
@@ -97,9 +129,15 @@ impl Section {
 pub(super) fn brief(ask: &Ask<'_>) -> Result<Brief, TemplateError> {
     let fence = mark(ask, "DATA");
     let mut sections = sections::of(ask);
+    let mut quarantined = 0;
     sections.retain(|section| !section.body.trim().is_empty());
     for section in &mut sections {
-        section.body = redact(section.body.trim_end()).into_owned();
+        if section.of_runs() {
+            let Quarantined { text, lines } = quarantine(&section.body);
+            quarantined += lines;
+            section.body = text.into_owned();
+        }
+        section.body = ask.redactor.redact(section.body.trim_end()).into_owned();
     }
     let parts: Vec<_> =
         sections.iter().map(|section| (section.body.chars().count(), section.weight)).collect();
@@ -112,7 +150,7 @@ pub(super) fn brief(ask: &Ask<'_>) -> Result<Brief, TemplateError> {
     let evidence = ask.template.render(&shown.collect::<Vec<_>>())?;
     let canary = mark(ask, "REF");
     let system = system(ask, &fence, &canary);
-    Ok(Brief { system, evidence, canaries: [fence, canary] })
+    Ok(Brief { system, evidence, canaries: [fence, canary], quarantined })
 }
 
 /// A mark that nobody can have written who has not seen the whole window, which no run can hold.
@@ -131,10 +169,12 @@ fn system(ask: &Ask<'_>, fence: &str, canary: &str) -> String {
     };
     let (rules, form) = match (ask.task, ask.half) {
         (Task::Critique, _) => (CRITIQUE_RULES.to_owned(), critique::FORM.to_owned()),
-        (_, Half::Config) => (format!("{CONFIG_RULES}\n{EDIT_RULES}"), ask.scope.form()),
+        (_, Half::Config) => (format!("{CONFIG_RULES}\n{THIN}\n{FIELDS}"), ask.scope.form()),
         (task, Half::Prompts) => {
             let many = if task == Task::EditOne { ONE } else { FEW };
-            (format!("{PROMPT_RULES}\n{many}\n{EDIT_RULES}"), ask.scope.form())
+            let rules =
+                if ask.must_edit() { FIELDS.to_owned() } else { format!("{THIN}\n{FIELDS}") };
+            (format!("{PROMPT_RULES}\n{many}\n{rules}"), ask.scope.form())
         }
     };
     format!(
@@ -168,8 +208,9 @@ Few, well-founded edits are better than many: at most three new bullets, each fo
 const ONE: &str = "\
 Make exactly one edit: the one that helps with the costliest way to fail. Leave everything else as it is.";
 
-const EDIT_RULES: &str = "\
-If the evidence is thin, change nothing and say so: that is a good answer.\n\
+const THIN: &str = "If the evidence is thin, change nothing and say so: that is a good answer.";
+
+const FIELDS: &str = "\
 `for` is the label of the way to fail that the edit helps with, or null. Each `why` names the figures that \
 justify the edit, in one line.";
 
@@ -187,13 +228,25 @@ mod tests {
         let scope = &Scope::of(request, half).unwrap();
         let (findings, strata) = (&find(request), &Strata::of(request));
         let (causes, template) = (&["F1: it guesses".to_owned()], &Template::default());
-        let ask = Ask { request, findings, strata, half, scope, task, causes, tokens, template };
+        let redactor = &Redactor::default();
+        let ask = Ask {
+            request,
+            findings,
+            strata,
+            half,
+            scope,
+            task,
+            causes,
+            tokens,
+            template,
+            redactor,
+        };
         brief(&ask).unwrap()
     }
 
     /// The whole brief, without the mark that changes with every field of a request.
     fn shown(half: Half, task: Task) -> String {
-        let Brief { system, evidence, canaries } = brief_of(&request(), half, task, 4_000);
+        let Brief { system, evidence, canaries, .. } = brief_of(&request(), half, task, 4_000);
         let text = format!("{system}\n---\n{evidence}");
         text.replace(&canaries[0], "DATA-mark").replace(&canaries[1], "REF-mark")
     }
@@ -223,7 +276,8 @@ mod tests {
         let mut request = request();
         request.policy.guard.edit_human_text = true;
         for half in [Half::Prompts, Half::Config] {
-            let Brief { system, evidence, canaries } = brief_of(&request, half, Task::Edit, 4_000);
+            let Brief { system, evidence, canaries, .. } =
+                brief_of(&request, half, Task::Edit, 4_000);
             let fence = &canaries[0];
             let mut inside = false;
             let outside: Vec<_> = evidence
@@ -236,8 +290,11 @@ mod tests {
                 })
                 .collect();
             let outside = outside.join("\n");
-            assert!(!inside && evidence.contains(INJECTION));
-            for theirs in [INJECTION, "Mitigate the fault", "first version", "connection refused"] {
+            assert!(!inside && evidence.contains("[quarantined: "));
+            assert!(!evidence.contains(INJECTION), "an order to whoever reads it");
+            for theirs in
+                ["restore the service", "Mitigate the fault", "first version", "connection refused"]
+            {
                 assert!(!outside.contains(theirs), "{theirs} in {outside}");
                 assert!(!system.contains(theirs));
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::answer::Scope;
 use super::consult::{Consultation, Heard};
-use super::critique;
 use super::evidence::{Ask, Brief, Task, brief};
 use super::gate::Gate;
 use super::judge::Judge;
@@ -16,6 +15,7 @@ use super::template::{Template, TemplateError};
 use super::usage::Usage;
 use crate::base::{Clock, Digest};
 use crate::govern::{Author, Considered, End, Half, LlmReport, Part, Proposal, Request};
+use crate::hygiene::Redactor;
 
 /// Turns requests into proposals, with a model if there is one.
 pub struct Optimizer {
@@ -24,6 +24,7 @@ pub struct Optimizer {
     clock: Arc<dyn Clock>,
     effort: Effort,
     template: Template,
+    redactor: Redactor,
     gate: Option<Gate>,
 }
 
@@ -65,7 +66,8 @@ impl Optimizer {
             Backend::Off
         };
         let (effort, template) = (Effort::default(), Template::default());
-        Self { backend, settings, clock, effort, template, gate: None }
+        let redactor = Redactor::default();
+        Self { backend, settings, clock, effort, template, redactor, gate: None }
     }
 
     /// The same, with more or less asked of the model.
@@ -79,6 +81,13 @@ impl Optimizer {
     #[must_use]
     pub fn with_template(mut self, template: Template) -> Self {
         self.template = template;
+        self
+    }
+
+    /// The same, with what `redactor` knows hidden from the model.
+    #[must_use]
+    pub fn with_redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 
@@ -118,10 +127,9 @@ impl Optimizer {
             };
             let scene = Scene { request, findings: &findings, strata: &strata };
             for task in self.effort.tasks(half, scene) {
-                let ask = scene.ask((half, &scope), task, &[], (self.effort, &self.template));
+                let ask = scene.ask((half, &scope), task, &[], self.layout());
                 let Brief { system, evidence, .. } = brief(&ask)?;
-                let schema =
-                    if task == Task::Critique { critique::schema() } else { scope.schema() };
+                let schema = ask.schema();
                 let (said, purpose) = ([Said::Ours(evidence)], ask.purpose());
                 let (system, said, schema) = (system.as_str(), &said, &schema);
                 let question =
@@ -159,6 +167,11 @@ impl Optimizer {
             Some(gate) => gate.judge(request, proposal).await,
             None => proposal,
         }
+    }
+
+    fn layout(&self) -> Layout<'_> {
+        let Self { effort, template, redactor, .. } = self;
+        Layout { effort: *effort, template, redactor }
     }
 
     async fn part(
@@ -200,17 +213,18 @@ impl Optimizer {
             }
             Backend::Ready(model) => model,
         };
-        let talk = Talk {
-            scene,
-            half,
-            scope: &scope,
-            judge,
-            model,
-            effort: self.effort,
-            template: &self.template,
-        };
+        let layout = self.layout();
+        let talk = Talk { scene, half, scope: &scope, judge, model, layout };
         talk.hold(pool, usage).await
     }
+}
+
+/// How evidence is laid out.
+#[derive(Clone, Copy)]
+struct Layout<'a> {
+    effort: Effort,
+    template: &'a Template,
+    redactor: &'a Redactor,
 }
 
 /// What a request shows.
@@ -227,11 +241,11 @@ impl<'a> Scene<'a> {
         (half, scope): (Half, &'a Scope),
         task: Task,
         causes: &'a [String],
-        (effort, template): (Effort, &'a Template),
+        Layout { effort, template, redactor }: Layout<'a>,
     ) -> Ask<'a> {
         let Self { request, findings, strata } = self;
         let tokens = effort.evidence_tokens;
-        Ask { request, findings, strata, half, scope, task, causes, tokens, template }
+        Ask { request, findings, strata, half, scope, task, causes, tokens, template, redactor }
     }
 }
 
@@ -264,8 +278,7 @@ struct Talk<'a> {
     scope: &'a Scope,
     judge: &'a Judge<'a>,
     model: &'a Model,
-    effort: Effort,
-    template: &'a Template,
+    layout: Layout<'a>,
 }
 
 impl Talk<'_> {
@@ -273,7 +286,7 @@ impl Talk<'_> {
         let author = Author::Llm { model: self.model.name().to_owned() };
         let causes = self.causes(usage).await;
         let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
-        let tasks = self.effort.tasks(self.half, self.scene);
+        let tasks = self.layout.effort.tasks(self.half, self.scene);
         for task in tasks.into_iter().filter(|task| *task != Task::Critique) {
             let by = match task {
                 Task::EditOne => format!("{author}, one edit"),
@@ -325,7 +338,7 @@ impl Talk<'_> {
 
     /// What a first reading finds. It helps and no more: where it fails, edits are asked for without.
     async fn causes(&self, usage: &mut Usage) -> Vec<String> {
-        let worth = self.effort.tasks(self.half, self.scene).contains(&Task::Critique);
+        let worth = self.layout.effort.tasks(self.half, self.scene).contains(&Task::Critique);
         if !worth || self.model.objection().is_some() {
             return Vec::new();
         }
@@ -340,8 +353,7 @@ impl Talk<'_> {
     }
 
     fn about<'b>(&'b self, task: Task, causes: &'b [String]) -> Consultation<'b> {
-        let layout = (self.effort, self.template);
-        let ask = self.scene.ask((self.half, self.scope), task, causes, layout);
+        let ask = self.scene.ask((self.half, self.scope), task, causes, self.layout);
         let seed = format!("{} {:?} {task:?}", ask.request.id, self.half);
         let seed = Digest::hash64(seed.as_bytes());
         Consultation { model: self.model, judge: self.judge, ask, seed }

@@ -61,8 +61,10 @@ pub(super) fn of(ask: &Ask<'_>) -> Vec<Section> {
     sections
 }
 
+/// Those that claim something: what only describes the window stands in the other sections.
 fn found(findings: &[Finding]) -> String {
-    lines(findings, |finding| finding.summary.clone())
+    let claims = findings.iter().filter(|finding| finding.strength > 0.0);
+    lines(claims, |finding| finding.summary.clone())
 }
 
 fn agent(request: &Request) -> String {

@@ -13,6 +13,7 @@ use whetstone::config::{Config, ConfigError, DEFAULTS, Hook, Llm, LlmPrice, Log,
 use whetstone::consume::KafkaSettings;
 use whetstone::fold::WindowKind;
 use whetstone::govern::{LlmBudget, Rollout};
+use whetstone::hygiene::{RedactionRules, Redactor};
 
 const HOUR: i64 = 3_600_000;
 
@@ -307,6 +308,34 @@ fn a_gate_that_makes_no_sense_is_refused() {
     gate: { attempts: 0 }
         whetstone.yaml:1: gate.attempts must be from 1 to 10, not 0
     "#);
+}
+
+#[test]
+fn operators_say_what_else_is_redacted() {
+    let text = "redaction:\n  emails: false\n  rules: { employee: '\\bE-\\d{6}\\b' }\n";
+    let flags = ["redaction.ips=true", "redaction.rules.desk=D[.]\\d=\\d"];
+    let written = Written { file: text, flags: &flags, ..Written::default() };
+    let rules = written.load().unwrap().redaction;
+    assert_eq!((rules.emails, rules.ips, rules.rules.len()), (false, true, 2));
+    let redactor = Redactor::new(&rules).unwrap();
+    let shown = redactor.redact("E-123456 at D.1=2, a@b.example, 10.0.0.7");
+    assert_eq!(shown, "[redacted] at [redacted], a@b.example, [redacted]");
+    assert_eq!(Config::default().redaction, RedactionRules::default());
+}
+
+#[test]
+fn a_redaction_rule_that_makes_no_sense_is_refused() {
+    let rule = |rule: &str| format!("redaction:\n  rules:\n    desk: '{rule}'");
+    let check = |text: &str, part: &str| {
+        let error = file(text).error();
+        assert!(error.starts_with("whetstone.yaml:3: redaction.rules.desk "), "{error}");
+        assert!(error.contains(part), "{error}");
+    };
+    check(&rule("("), "is no regular expression: unclosed group");
+    check(&rule("x*"), "matches where nothing stands");
+    check(&rule(r"\w{1000}{100}"), "size limit");
+    check("redaction:\n  rules:\n    desk: [a]", "takes a text");
+    assert!(file("redaction: { names: true }").error().contains("there is no key redaction.names"));
 }
 
 #[test]

@@ -2,11 +2,13 @@
 #![cfg(test)]
 
 mod agent;
+mod attacks;
 mod broker;
 mod candidates;
 mod chaos;
 mod cli;
 mod config;
+mod corpus;
 mod cost;
 mod cost_cli;
 mod decode;

@@ -32,6 +32,8 @@ fn place(on_kafka: &OnKafka, model: &MockServer) -> Place {
             "llm.model=test-model",
             &format!("llm.endpoint={}/v1/", model.uri()),
             "llm.attempts=1",
+            "proposals.critique=false",
+            "proposals.candidates=1",
             POLL_INTERVAL,
             "kafka.properties.session.timeout.ms=3000",
         ],

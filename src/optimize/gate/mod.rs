@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::model::pause;
-use super::redact::redact;
 use crate::base::Digest;
 use crate::govern::{Answer, Content, GateReport, Part, Proposal, Request, apply_edits, check};
+use crate::hygiene::redact;
 pub use command::Program;
 pub use http::Service;
 

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::retry::asked_wait;
 use crate::base::EventTime;
-use crate::optimize::redact::redact;
+use crate::hygiene::redact;
 
 /// How much of a server's own words is kept, in characters.
 const MAX_WORDS: usize = 200;
