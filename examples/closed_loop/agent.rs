@@ -102,6 +102,8 @@ pub(crate) struct Run {
     pub(crate) success: bool,
     /// Tokens read and written.
     pub(crate) tokens: u64,
+    /// What the API refused, and why.
+    pub(crate) errors: Vec<String>,
     /// The run as a native trace without an id.
     pub(crate) trace: Value,
 }
@@ -122,7 +124,7 @@ pub(crate) async fn run(
         Message::user(setup.prompt("user").replace("{request}", &task.request)),
     ];
     let (mut steps, mut read, mut written, mut taken) = (Vec::new(), 0, 0, None);
-    let mut rounds = 0;
+    let (mut rounds, mut errors) = (0, Vec::new());
     while taken.is_none() && rounds <= setup.retries {
         rounds += 1;
         let answer = chat.say(&messages, sampling).await?;
@@ -141,6 +143,7 @@ pub(crate) async fn run(
                 let told = setup.prompt("retry").replace("{error}", &error);
                 steps.push(call(&command, answer.seconds, Some(&error)));
                 messages.extend([Message::assistant(&command), Message::user(told)]);
+                errors.push(error);
             }
         }
     }
@@ -157,7 +160,7 @@ pub(crate) async fn run(
         "rounds": rounds,
         "tokens": {"input": read, "output": written},
     });
-    Ok(Run { success, tokens: read + written, trace })
+    Ok(Run { success, tokens: read + written, errors, trace })
 }
 
 /// What came of the command, as its operator would put it: who does not get what was asked for says so.
@@ -191,7 +194,71 @@ fn object(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use whetstone::decode::{self, Options, Outcome, Trace};
+    use wiremock::matchers::{body_string_contains, method};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
     use super::*;
+    use crate::task::{Split, tasks};
+
+    fn says(command: &Command) -> ResponseTemplate {
+        let text = serde_json::to_string(command).unwrap();
+        ResponseTemplate::new(200).set_body_json(json!({
+            "choices": [{"message": {"content": format!("Here: {}", text.trim_end_matches('}'))}}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 10},
+        }))
+    }
+
+    /// One run of a model that says "production" until it is told of its error.
+    async fn run_once(retries: u32, corrected: &str) -> (Run, Trace) {
+        let server = MockServer::start().await;
+        let mut task = tasks(Split::Training, 1, 1).remove(0);
+        task.expected.environment = "prod".to_owned();
+        let said = |environment: &str| {
+            says(&Command { environment: environment.to_owned(), ..task.expected.clone() })
+        };
+        let told = body_string_contains("Error: environment must be one of");
+        let first = Mock::given(told).respond_with(said(corrected)).with_priority(1);
+        first.mount(&server).await;
+        Mock::given(method("POST")).respond_with(said("production")).mount(&server).await;
+
+        let chat = Chat::new(&format!("{}/v1/", server.uri()), "small").unwrap();
+        let setup = Setup { retries, ..Setup::with_system(SYSTEM) };
+        let sampling = Sampling { temperature: 0.0, seed: 0 };
+        let mut run = run(&chat, &setup, &task, sampling).await.unwrap();
+        run.trace["trace_id"] = json!("run-1");
+        let options = Options::arrived(SystemClock.now());
+        let decoded = decode::decode(run.trace.to_string().as_bytes(), &options).remove(0);
+        let trace = decoded.result.unwrap().into_run().unwrap();
+        (run, trace)
+    }
+
+    #[tokio::test]
+    async fn a_refused_command_is_corrected_and_the_trace_says_so() {
+        let (run, trace) = run_once(1, "prod").await;
+        assert!(run.success);
+        assert_eq!((run.tokens, run.errors.len()), (220, 1));
+        assert_eq!((trace.outcome, trace.rounds, trace.retries), (Outcome::Success, Some(2), 1));
+        let calls: Vec<_> = trace.tool_calls().collect();
+        assert_eq!(calls.iter().map(|call| call.ok).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(calls[0].error.as_deref(), Some(run.errors[0].as_str()));
+        assert!(run.errors[0].ends_with("got \"production\""), "{}", run.errors[0]);
+    }
+
+    #[tokio::test]
+    async fn without_a_retry_a_refused_command_is_the_end() {
+        let (run, trace) = run_once(0, "prod").await;
+        assert!(!run.success);
+        assert_eq!(trace.outcome, Outcome::Failure);
+        assert_eq!(trace.result.as_deref(), Some("no command was accepted"));
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_and_not_meant_is_no_success() {
+        let (run, trace) = run_once(1, "dev").await;
+        assert!(!run.success && trace.tool_calls().last().unwrap().ok);
+        assert!(trace.result.unwrap().starts_with("accepted, but it is not what"));
+    }
 
     #[test]
     fn files_give_back_what_was_written() {

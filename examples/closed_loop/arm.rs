@@ -71,6 +71,8 @@ pub(crate) struct ArmReport {
 pub(crate) struct Cycle {
     /// How the training runs fared, under the version that was there before.
     pub(crate) training: Score,
+    /// How often the API refused what in training: what there was to learn from.
+    pub(crate) errors: BTreeMap<String, u64>,
     /// What was found, changed and refused.
     pub(crate) learnt: AgentReport,
     /// Characters of the system prompt afterwards.
@@ -175,6 +177,7 @@ impl<'a> Bench<'a> {
             let setup = Setup::load(&workspace.configs())?;
             cycles.push(Cycle {
                 training: Score::of(&trained.results),
+                errors: trained.errors,
                 learnt,
                 prompt_chars: setup.chars(),
                 retries: setup.retries,
@@ -197,6 +200,7 @@ impl<'a> Bench<'a> {
         let title = format!("{}: training, {}", arm.name(), number + 1);
         let bar = progress::phase(&title, runs);
         let (mut records, mut results, mut tokens) = (String::new(), Vec::new(), 0);
+        let mut errors = BTreeMap::new();
         for (index, task) in (0_u32..).zip(tasks(Split::Training, seed, runs)) {
             let sampling = Sampling { temperature: self.args.temperature, seed: index };
             let mut run = agent::run(&self.chat, setup, &task, sampling).await?;
@@ -205,10 +209,13 @@ impl<'a> Bench<'a> {
             records.push_str(&format!("{}\n", run.trace));
             results.push(run.success);
             tokens += run.tokens;
+            for error in run.errors {
+                *errors.entry(error).or_insert(0) += 1;
+            }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok(Trained { traces: decoded(&records)?, results, tokens })
+        Ok(Trained { traces: decoded(&records)?, results, tokens, errors })
     }
 
     /// Whetstone's settings: small, as its model may be. What the person says comes last.
@@ -236,6 +243,7 @@ struct Trained {
     traces: Vec<Trace>,
     results: Vec<bool>,
     tokens: u64,
+    errors: BTreeMap<String, u64>,
 }
 
 /// The traces in `records`, a record a line, as any other would be read.

@@ -6,6 +6,9 @@ use whetstone::gauge::Proportion;
 
 use crate::arm::{ArmReport, Cycle};
 
+/// The errors a cycle shows; the commonest come first.
+const ERRORS_SHOWN: usize = 4;
+
 /// What `reports` say, a line an arm and then a paragraph for each that learnt.
 ///
 /// # Errors
@@ -29,14 +32,14 @@ pub(crate) fn table(reports: &[ArmReport]) -> Result<String, fmt::Error> {
     for report in reports {
         writeln!(
             out,
-            "{:<9} {:<26} {:<26} {:>+7.1} {:>7} {:>6} {:>8.4} {:>14} {:>16} {:>7.0}",
+            "{:<9} {:<26} {:<26} {:>+7.1} {:>7} {:>6} {:>8} {:>14} {:>16} {:>7.0}",
             report.arm.name(),
             score(report.before.hits, report.before.cases, report.before.success),
             score(report.after.hits, report.after.cases, report.after.success),
             100.0 * report.paired.difference,
             report.paired.gained,
             report.paired.lost,
-            report.paired.p,
+            probability(report.paired.p),
             report.training_tokens,
             report.optimizer_tokens,
             report.seconds
@@ -67,6 +70,11 @@ fn paragraph(out: &mut String, number: u32, cycle: &Cycle) -> fmt::Result {
         cycle.training_seconds,
         cycle.learning_seconds
     )?;
+    let mut errors: Vec<_> = cycle.errors.iter().collect();
+    errors.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    for (error, count) in errors.into_iter().take(ERRORS_SHOWN) {
+        writeln!(out, "    error    {count} x {}", plain(error))?;
+    }
     for finding in &learnt.findings {
         writeln!(out, "    found    {}", plain(finding))?;
     }
@@ -94,6 +102,10 @@ fn paragraph(out: &mut String, number: u32, cycle: &Cycle) -> fmt::Result {
 fn score(hits: u64, cases: u64, success: Proportion) -> String {
     let Proportion { share, low, high } = success;
     format!("{hits}/{cases} {:.1} % ({:.1}-{:.1})", 100.0 * share, 100.0 * low, 100.0 * high)
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.0001 { "<0.0001".to_owned() } else { format!("{p:.4}") }
 }
 
 /// Without what a terminal would obey: a model wrote some of it.
