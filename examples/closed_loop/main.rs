@@ -46,7 +46,18 @@ async fn main() -> anyhow::Result<()> {
     let mut bench = Bench::new(&args)?;
     let mut reports = Vec::new();
     for arm in &args.arms {
-        reports.push(Box::pin(bench.run(*arm)).await?);
+        let report = Box::pin(bench.run(*arm)).await?;
+        // A later arm may fail: what took minutes is not lost with it.
+        let (before, after) = (&report.before, &report.after);
+        let name = arm.name();
+        writeln!(
+            std::io::stderr().lock(),
+            "{name}: {} of {} before, {} after",
+            before.hits,
+            before.cases,
+            after.hits
+        )?;
+        reports.push(report);
     }
     let text =
         if args.json { serde_json::to_string_pretty(&reports)? } else { table::table(&reports)? };
