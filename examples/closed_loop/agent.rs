@@ -97,6 +97,7 @@ impl Setup {
 }
 
 /// What a run came to.
+#[derive(Clone)]
 pub(crate) struct Run {
     /// Whether the command that was taken is the one that was meant.
     pub(crate) success: bool,

@@ -13,7 +13,7 @@ use whetstone::config::Config;
 use whetstone::decode::{self, Options, Trace};
 use whetstone::govern::Rollout;
 
-use crate::agent::{self, NAME, RULES, SYSTEM, Setup};
+use crate::agent::{self, NAME, RULES, Run, SYSTEM, Setup};
 use crate::args::Args;
 use crate::chat::{Chat, Sampling};
 use crate::progress;
@@ -55,7 +55,7 @@ pub(crate) struct ArmReport {
     /// On the same tasks, with what came of it.
     pub(crate) after: Score,
     pub(crate) paired: Paired,
-    /// Tokens of the agent's model: read and written, scoring left out.
+    /// Tokens of the agent's model in training: read and written; an earlier arm may have spent some.
     pub(crate) training_tokens: u64,
     /// Tokens of the optimizer's model: read and written.
     pub(crate) optimizer_tokens: u64,
@@ -92,13 +92,15 @@ pub(crate) struct Bench<'a> {
     held_out: Vec<Task>,
     /// Results on the held-out tasks: at temperature 0 the same setup is not asked again.
     known: BTreeMap<Setup, Vec<bool>>,
+    /// Training runs by setup and cycle.
+    trained: BTreeMap<(Setup, u32), Vec<Run>>,
 }
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(args: &'a Args) -> anyhow::Result<Self> {
         let chat = Chat::new(&args.agent_endpoint, &args.agent_model)?;
         let held_out = tasks(Split::HeldOut, args.seed, args.held_out);
-        Ok(Self { args, chat, held_out, known: BTreeMap::new() })
+        Ok(Self { args, chat, held_out, known: BTreeMap::new(), trained: BTreeMap::new() })
     }
 
     /// Runs one arm from the start that all share.
@@ -149,7 +151,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The cycles of `arm`: where the agent ends, what happened, and the agent's tokens.
-    async fn learn(&self, arm: Arm, first: &Setup) -> anyhow::Result<(Setup, Vec<Cycle>, u64)> {
+    async fn learn(&mut self, arm: Arm, first: &Setup) -> anyhow::Result<(Setup, Vec<Cycle>, u64)> {
         let workspace = Workspace::new(first)?;
         let options = CycleOptions {
             rollout: Some(Rollout::Immediate),
@@ -188,22 +190,38 @@ impl<'a> Bench<'a> {
         Ok((Setup::load(&workspace.configs())?, cycles, tokens))
     }
 
-    /// Fresh training runs, the same tasks for every arm.
+    /// Training runs of cycle `number` under `setup`, tasks being the same for every arm: what one arm ran
+    /// already is not run again, so that arms part only where their setups do.
+    async fn runs(&mut self, arm: Arm, number: u32, setup: &Setup) -> anyhow::Result<Vec<Run>> {
+        let key = (setup.clone(), number);
+        if let Some(known) = self.trained.get(&key) {
+            return Ok(known.clone());
+        }
+        let seed = self.args.seed.wrapping_mul(1_000).wrapping_add(u64::from(number));
+        let tasks = tasks(Split::Training, seed, self.args.runs);
+        let title = format!("{}: training, {}", arm.name(), number + 1);
+        let bar = progress::phase(&title, tasks.len());
+        let mut runs = Vec::new();
+        for (seed, task) in (0_u32..).zip(tasks) {
+            let sampling = Sampling { temperature: self.args.temperature, seed };
+            runs.push(agent::run(&self.chat, setup, &task, sampling).await?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        self.trained.insert(key, runs.clone());
+        Ok(runs)
+    }
+
+    /// The same with all that is to be known of them, as runs of `version`.
     async fn train(
-        &self,
+        &mut self,
         arm: Arm,
         number: u32,
         (setup, version): (&Setup, Option<VersionNumber>),
     ) -> anyhow::Result<Trained> {
-        let runs = self.args.runs;
-        let seed = self.args.seed.wrapping_mul(1_000).wrapping_add(u64::from(number));
-        let title = format!("{}: training, {}", arm.name(), number + 1);
-        let bar = progress::phase(&title, runs);
         let (mut records, mut results, mut tokens) = (String::new(), Vec::new(), 0);
         let mut errors = BTreeMap::new();
-        for (index, task) in (0_u32..).zip(tasks(Split::Training, seed, runs)) {
-            let sampling = Sampling { temperature: self.args.temperature, seed: index };
-            let mut run = agent::run(&self.chat, setup, &task, sampling).await?;
+        for (index, mut run) in self.runs(arm, number, setup).await?.into_iter().enumerate() {
             run.trace["trace_id"] = json!(format!("{}-{number}-{index}", arm.name()));
             run.trace["version"] = json!(version);
             records.push_str(&format!("{}\n", run.trace));
@@ -212,9 +230,7 @@ impl<'a> Bench<'a> {
             for error in run.errors {
                 *errors.entry(error).or_insert(0) += 1;
             }
-            bar.inc(1);
         }
-        bar.finish_and_clear();
         Ok(Trained { traces: decoded(&records)?, results, tokens, errors })
     }
 
