@@ -113,6 +113,7 @@ fn guard(raw: RawGuard, checks: &mut Checks) -> GuardRules {
         max_bullet_chars: count("guard.max_bullet_chars", raw.max_bullet_chars, 1),
         max_unproven_bullets: count("guard.max_unproven_bullets", raw.max_unproven_bullets, 0),
         edit_human_text: raw.edit_human_text,
+        trusted_tools: raw.trusted_tools.split_whitespace().map(str::to_owned).collect(),
         tunables: tunables(raw.tunables, checks),
     }
 }

@@ -211,6 +211,7 @@ pub(super) struct RawGuard {
     pub(super) max_bullet_chars: u64,
     pub(super) max_unproven_bullets: u64,
     pub(super) edit_human_text: bool,
+    pub(super) trusted_tools: String,
     #[serde(default)]
     pub(super) tunables: BTreeMap<String, RawTunable>,
 }

@@ -20,6 +20,8 @@ const MAX_NAME_CHARS: usize = 128;
 const MAX_TEXT_CHARS: usize = 4_000;
 /// The longest label of a way to fail, in characters; a longer one is none.
 const MAX_AIM_CHARS: usize = 8;
+/// Stands for a reason that a model does not give.
+const NO_REASON: &str = "the model gives no reason";
 /// The longest reason, in characters.
 const MAX_WHY_CHARS: usize = 600;
 
@@ -91,6 +93,17 @@ impl Scope {
         }
     }
 
+    /// The same for a single edit that helps: nothing is taken away.
+    pub(super) fn for_one(&self) -> Self {
+        match self {
+            Self::Prompts(ops) => {
+                let helps = |op: &&&str| **op != "remove_bullet";
+                Self::Prompts(ops.iter().filter(helps).copied().collect())
+            }
+            Self::Config(keys) => Self::Config(keys.clone()),
+        }
+    }
+
     /// The name of the list of edits in the answer.
     fn list(&self) -> &'static str {
         match self {
@@ -99,8 +112,8 @@ impl Scope {
         }
     }
 
-    /// The answer's JSON schema, with at least one edit if there must be one. Every field is required and some may be null, as strict servers ask.
-    pub(super) fn schema(&self, must_edit: bool) -> Value {
+    /// The answer's JSON schema, with so many edits, at least and at most; 0 sets no bound. Every field is required and some may be null, as strict servers ask.
+    pub(super) fn schema(&self, [least, most]: [usize; 2]) -> Value {
         let edit = match self {
             Self::Prompts(ops) => {
                 let text = json!({ "type": ["string", "null"] });
@@ -125,8 +138,9 @@ impl Scope {
         fields.insert("for".to_owned(), json!({ "type": ["string", "null"] }));
         fields.insert("why".to_owned(), json!({ "type": "string" }));
         let mut edits = json!({ "type": "array", "items": closed(&fields) });
-        if must_edit && let Some(edits) = edits.as_object_mut() {
-            edits.insert("minItems".to_owned(), json!(1));
+        if let Some(edits) = edits.as_object_mut().filter(|_| most > 0) {
+            edits.insert("minItems".to_owned(), json!(least));
+            edits.insert("maxItems".to_owned(), json!(most));
         }
         closed(&Map::from_iter([
             (self.list().to_owned(), edits),
@@ -195,7 +209,8 @@ impl Scope {
 
     fn edit(&self, raw: RawEdit) -> Result<Aimed, String> {
         let aim = raw.aim.filter(|aim| (1..=MAX_AIM_CHARS).contains(&aim.chars().count()));
-        let why = prose("why", raw.why.as_deref().unwrap_or_default())?;
+        let why = raw.why.as_deref().map(str::trim).filter(|why| !why.is_empty());
+        let why = prose("why", why.unwrap_or(NO_REASON))?;
         let edit = match self {
             Self::Config(_) => Edit::SetConfig {
                 key: name("key", raw.key)?,
@@ -356,7 +371,6 @@ mod tests {
         };
         check(&prompts(), "I would add a bullet.", "no JSON object");
         check(&prompts(), r#"{"edits": "none"}"#, "not as asked for");
-        check(&prompts(), r#"{"edits":[{"op":"add_bullet","text":"x"}]}"#, "why is missing");
         check(&prompts(), r#"{"edits":[{"op":"add_bullet","why":"x"}]}"#, "text is missing");
         check(
             &prompts(),
@@ -399,9 +413,8 @@ mod tests {
             schema.get("items").into_iter().for_each(check);
         }
         for scope in [prompts(), config(), Scope::Prompts(vec!["replace_text"])] {
-            let schema = scope.schema(true);
-            assert!(schema.to_string().contains("minItems"));
-            let schema = scope.schema(false);
+            assert!(scope.schema([1, 1]).to_string().contains("\"minItems\":1"));
+            let schema = scope.schema([0, 0]);
             assert!(schema.to_string().contains("why"));
             assert_eq!(
                 schema.to_string().contains("old"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::{Aimed, Parsed};
-use super::critique;
-use super::curate::{Curated, curate, only_make_room};
+use super::critique::{self, Cause};
+use super::curate::{Curated, Maker, curate, only_make_room};
 use super::evidence::{Ask, Brief, brief};
 use super::judge::Judge;
 use super::model::{Model, Question, Reply, Said, Silence};
@@ -27,6 +27,8 @@ pub(super) enum Heard {
     Failed { reason: String, wait: Option<Duration> },
     /// Nobody was asked: why not. It says nothing about the server.
     Unasked(String),
+    /// Answers that cannot be read: why not.
+    Unreadable(String),
 }
 
 /// One conversation.
@@ -57,7 +59,7 @@ impl Consultation<'_> {
     ///
     /// # Errors
     /// Why it does not answer.
-    pub(super) async fn critique(&self, report: &mut LlmReport) -> Result<Vec<String>, Silence> {
+    pub(super) async fn critique(&self, report: &mut LlmReport) -> Result<Vec<Cause>, Silence> {
         let silent = |reason: String| Silence { reason, wait: None, asked: false };
         let brief = brief(&self.ask).map_err(|problem| silent(problem.to_string()))?;
         let said = [Said::Ours(brief.evidence)];
@@ -137,7 +139,7 @@ impl Consultation<'_> {
                 return Err(Problem::new(format!("{problem}{cut}"), false));
             }
         };
-        let Curated { edits, left_out } = curate(self.ask.request, edits);
+        let Curated { edits, left_out } = curate(self.ask.request, edits, Maker::Model);
         let whole: Vec<_> = edits.iter().map(|aimed| aimed.proposed.clone()).collect();
         let reasons = match self.judge.check(&whole) {
             Ok(()) if !edits.is_empty() => {
@@ -175,8 +177,7 @@ impl Problem {
         Some(if self.read {
             Heard::Refused(format!("the model's edits were refused: {words}"))
         } else {
-            let reason = format!("the model's answer could not be read: {words}");
-            Heard::Failed { reason, wait: None }
+            Heard::Unreadable(format!("the model's answer could not be read: {words}"))
         })
     }
 }

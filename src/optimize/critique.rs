@@ -4,7 +4,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer::Aimed;
 use super::extract::object;
+use crate::govern::{Edit, Proposed};
 use crate::hygiene::redact;
 
 /// The most causes that are passed on.
@@ -32,20 +34,51 @@ pub(super) fn schema() -> Value {
     })
 }
 
-/// The causes in `text`, a line each; what cannot be read is left out, for it is a help and no more.
-pub(super) fn parse(text: &str) -> Vec<String> {
+/// Why runs fail, as a model reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// The label of the way to fail, if it names one.
+    aim: Option<String>,
+    cause: String,
+    /// What the agent is to do instead; may be empty.
+    advice: String,
+}
+
+/// The causes in `text`; what cannot be read is left out, for it is a help and no more.
+pub(super) fn parse(text: &str) -> Vec<Cause> {
     let read = object(text, &["causes"]).and_then(|object| Raw::deserialize(object).ok());
     let causes = read.map(|raw| raw.causes).unwrap_or_default();
-    causes.iter().filter_map(Cause::line).take(MAX_CAUSES).collect()
+    causes.iter().filter_map(RawCause::bounded).take(MAX_CAUSES).collect()
+}
+
+impl Cause {
+    /// It in one line.
+    pub(super) fn line(&self) -> String {
+        let Self { aim, cause, advice } = self;
+        let aim = aim.as_ref().map(|aim| format!("{aim}: ")).unwrap_or_default();
+        if advice.is_empty() {
+            format!("{aim}{cause}")
+        } else {
+            format!("{aim}{cause} -> {advice}")
+        }
+    }
+
+    /// The bullet that its advice would be, if there is any.
+    pub(super) fn edit(&self) -> Option<Aimed> {
+        let why = if self.cause.is_empty() { "as the first reading advises" } else { &self.cause };
+        let edit = Edit::AddBullet { text: self.advice.clone() };
+        let proposed = Proposed { edit, why: why.to_owned() };
+        (!self.advice.is_empty()).then(|| Aimed { proposed, aim: self.aim.clone() })
+    }
 }
 
 #[derive(Deserialize)]
 struct Raw {
-    causes: Vec<Cause>,
+    causes: Vec<RawCause>,
 }
 
 #[derive(Deserialize)]
-struct Cause {
+struct RawCause {
     #[serde(default, rename = "for")]
     aim: Option<String>,
     #[serde(default)]
@@ -54,23 +87,16 @@ struct Cause {
     advice: String,
 }
 
-impl Cause {
-    fn line(&self) -> Option<String> {
+impl RawCause {
+    fn bounded(&self) -> Option<Cause> {
         let short = |text: &str| {
             let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
             redact(&line).chars().take(MAX_CHARS).collect::<String>()
         };
         let (cause, advice) = (short(&self.cause), short(&self.advice));
-        if cause.is_empty() && advice.is_empty() {
-            return None;
-        }
         let aim = self.aim.as_deref().map(short).filter(|aim| !aim.is_empty());
-        let aim = aim.map(|aim| format!("{aim}: ")).unwrap_or_default();
-        Some(if advice.is_empty() {
-            format!("{aim}{cause}")
-        } else {
-            format!("{aim}{cause} -> {advice}")
-        })
+        let some = !(cause.is_empty() && advice.is_empty());
+        some.then_some(Cause { aim, cause, advice })
     }
 }
 
@@ -82,10 +108,16 @@ mod tests {
     fn causes_are_read_and_bounded() {
         let text = r#"So: {"causes":[{"for":"F1","cause":"it\n guesses","advice":"list first"},
             {"for":null,"cause":"slow","advice":""},{"cause":"","advice":""}]}"#;
-        assert_eq!(parse(text), ["F1: it guesses -> list first", "slow"]);
+        let causes = parse(text);
+        let lines: Vec<_> = causes.iter().map(Cause::line).collect();
+        assert_eq!(lines, ["F1: it guesses -> list first", "slow"]);
+        let edits: Vec<_> = causes.iter().filter_map(Cause::edit).collect();
+        let edit = Edit::AddBullet { text: "list first".to_owned() };
+        let proposed = Proposed { edit, why: "it guesses".to_owned() };
+        assert_eq!(edits, [Aimed { proposed, aim: Some("F1".to_owned()) }]);
         let many = json!({"causes": vec![json!({"cause": "x".repeat(999)}); 9]}).to_string();
         let parsed = parse(&many);
-        assert_eq!((parsed.len(), parsed[0].chars().count()), (5, 300));
+        assert_eq!((parsed.len(), parsed[0].line().chars().count()), (5, 300));
         assert!(parse("no JSON").is_empty());
         assert!(parse(r#"{"causes":"none"}"#).is_empty());
     }

@@ -8,13 +8,24 @@ use std::collections::BTreeSet;
 use super::answer::Aimed;
 use super::likeness::alike;
 use super::lineage::{Blame, Lineage, counts, told};
-use crate::govern::{BulletRecord, Edit, Guidance, Proposed, Request};
+use super::patterns::{Contrast, Toward};
+use crate::fold::Counts;
+use crate::govern::{BulletRecord, Edit, Fate, Guidance, Proposed, Request};
 
 /// How the reason starts of a removal that only makes room.
 const ROOM: &str = "makes room";
 
 /// The most bullets that one version adds: one that changes everything proves nothing.
 const MAX_NEW: usize = 3;
+
+/// Who proposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// A rule, which has a test to show.
+    Rules,
+    /// A model, which has an opinion: against what the counts say it does not prevail.
+    Model,
+}
 
 /// Edits that may go on, and why the others may not.
 #[derive(Debug, Default)]
@@ -32,8 +43,8 @@ pub(super) fn only_make_room(edits: &[Aimed]) -> bool {
 }
 
 /// What of `edits` is new to `request`'s agent, with room made for it.
-pub(super) fn curate(request: &Request, edits: Vec<Aimed>) -> Curated {
-    let mut curator = Curator::of(request, &edits);
+pub(super) fn curate(request: &Request, edits: Vec<Aimed>, maker: Maker) -> Curated {
+    let mut curator = Curator::of(request, &edits, maker);
     let (mut clean, mut shared) = (Vec::new(), Vec::new());
     for aimed in in_order(edits) {
         match curator.objection(&aimed.proposed.edit) {
@@ -71,6 +82,7 @@ fn in_order(mut edits: Vec<Aimed>) -> Vec<Aimed> {
 struct Curator<'a> {
     request: &'a Request,
     lineage: Lineage<'a>,
+    maker: Maker,
     /// The human's sentences.
     human: Vec<String>,
     /// Bullets that these edits remove or reword.
@@ -82,7 +94,7 @@ struct Curator<'a> {
 }
 
 impl<'a> Curator<'a> {
-    fn of(request: &'a Request, edits: &[Aimed]) -> Self {
+    fn of(request: &'a Request, edits: &[Aimed], maker: Maker) -> Self {
         let touched = edits.iter().filter_map(|aimed| match &aimed.proposed.edit {
             Edit::RemoveBullet { id } | Edit::ChangeBullet { id, .. } => Some(id.clone()),
             Edit::AddBullet { .. } | Edit::ReplaceText { .. } | Edit::SetConfig { .. } => None,
@@ -96,6 +108,7 @@ impl<'a> Curator<'a> {
         Self {
             request,
             lineage: Lineage::of(request),
+            maker,
             human: prompts.flat_map(sentences).collect(),
             touched: touched.collect(),
             said: Vec::new(),
@@ -106,6 +119,19 @@ impl<'a> Curator<'a> {
 
     /// What speaks against `edit`; an error if it is decisive.
     fn objection(&self, edit: &Edit) -> Result<Blame<'a>, String> {
+        if let Edit::RemoveBullet { id } | Edit::ChangeBullet { id, .. } = edit
+            && let Some(record) = self.request.bullets.iter().find(|record| record.id == *id)
+        {
+            if matches!(edit, Edit::ChangeBullet { text, .. } if *text == record.text) {
+                return Err(format!("{id} says so already"));
+            }
+            if self.maker == Maker::Model && record.fate == Fate::Proven {
+                return Err(format!("{id} is {}", record.fate.words()));
+            }
+            if self.maker == Maker::Model && speaks_for_itself(record) {
+                return Err(format!("the runs speak for {id}: {}", counts(record)));
+            }
+        }
         if let Edit::AddBullet { text } | Edit::ChangeBullet { text, .. } = edit {
             let bullets = self.request.bullets.iter();
             let standing = bullets.filter(|bullet| !self.touched.contains(&bullet.id));
@@ -191,6 +217,18 @@ impl<'a> Curator<'a> {
     }
 }
 
+/// Whether runs with a bullet went better than those without, by more than chance.
+fn speaks_for_itself(record: &BulletRecord) -> bool {
+    const LEVEL: f64 = 0.05;
+    let all = Counts {
+        success: record.with.success + record.without.success,
+        failure: record.with.failure + record.without.failure,
+        ..Counts::default()
+    };
+    let contrast = Contrast::of(record.with, all);
+    contrast.is_some_and(|contrast| contrast.p_value(Toward::Success) <= LEVEL)
+}
+
 /// How much better runs went with a bullet than without, few runs drawn towards one half.
 fn support(record: &BulletRecord) -> f64 {
     let rate = |runs: crate::fold::Split| real(runs.success + 1) / real(runs.total() + 2);
@@ -218,7 +256,7 @@ mod tests {
     use super::*;
     use crate::base::VersionNumber;
     use crate::fold::Split;
-    use crate::govern::{Fate, Past};
+    use crate::govern::Past;
     use crate::optimize::fixture::request;
 
     fn aimed(edit: Edit) -> Aimed {
@@ -237,7 +275,7 @@ mod tests {
 
     /// The edits that go on, in short, and why the others do not.
     fn curated(request: &Request, edits: Vec<Aimed>) -> (Vec<String>, Vec<String>) {
-        let Curated { edits, left_out } = curate(request, edits);
+        let Curated { edits, left_out } = curate(request, edits, Maker::Model);
         let short = |aimed: &Aimed| match &aimed.proposed.edit {
             Edit::AddBullet { text } => format!("+{text}"),
             Edit::RemoveBullet { id } => format!("-{id}"),
@@ -311,6 +349,27 @@ mod tests {
         let (edits, left_out) = curated(&request, vec![add("Look twice."), add("Fix once.")]);
         assert_eq!(edits, ["-w2", "-w4", "-w1", "+Look twice."]);
         assert_eq!(left_out.len(), 1);
+    }
+
+    #[test]
+    fn a_model_takes_back_nothing_that_the_runs_speak_for() {
+        let remove = || vec![aimed(Edit::RemoveBullet { id: "w1".to_owned() })];
+        let mut request = request();
+        let check = |request: &Request, maker, kept: bool| {
+            let Curated { edits, left_out } = curate(request, remove(), maker);
+            assert_eq!(edits.is_empty(), kept, "{left_out:?}");
+        };
+        check(&request, Maker::Model, false);
+        request.bullets[0].with = Split { success: 22, failure: 2 };
+        request.bullets[0].without = Split { success: 4, failure: 20 };
+        check(&request, Maker::Model, true);
+        check(&request, Maker::Rules, false);
+        request.bullets[0].with = Split::default();
+        request.bullets[0].fate = Fate::Proven;
+        check(&request, Maker::Model, true);
+        let same =
+            Edit::ChangeBullet { id: "w1".to_owned(), text: request.bullets[0].text.clone() };
+        assert!(curate(&request, vec![aimed(same)], Maker::Rules).edits.is_empty());
     }
 
     #[test]

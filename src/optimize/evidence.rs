@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::answer::Scope;
 use super::budget::{Keep, cut, share};
+use super::critique::Cause;
 use super::strata::Strata;
 use super::template::{Shown, Template, TemplateError};
 use super::{Finding, critique, sections};
@@ -29,7 +30,7 @@ pub(super) struct Ask<'a> {
     pub(super) scope: &'a Scope,
     pub(super) task: Task,
     /// What a first reading found.
-    pub(super) causes: &'a [String],
+    pub(super) causes: &'a [Cause],
     /// The longest evidence, in tokens.
     pub(super) tokens: usize,
     pub(super) template: &'a Template,
@@ -37,6 +38,17 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
+    /// Where one change is asked for, the way to fail that it is for: another from request to request, the
+    /// commonest first.
+    pub(super) fn focus(&self) -> Option<usize> {
+        let ways = self.strata.list.len().min(MAX_FOCUS);
+        if self.task != Task::EditOne || ways == 0 {
+            return None;
+        }
+        let turn = self.request.id.number.saturating_sub(1);
+        usize::try_from(turn % ways as u64).ok()
+    }
+
     /// Whether an answer without edits is out of the question.
     pub(super) fn must_edit(&self) -> bool {
         let counts = self.request.window.counts;
@@ -49,7 +61,8 @@ impl Ask<'_> {
     pub(super) fn schema(&self) -> Value {
         match self.task {
             Task::Critique => critique::schema(),
-            Task::Edit | Task::EditOne => self.scope.schema(self.must_edit()),
+            Task::Edit => self.scope.schema([0, 0]),
+            Task::EditOne => self.scope.schema([usize::from(self.must_edit()), 1]),
         }
     }
 
@@ -64,6 +77,8 @@ impl Ask<'_> {
     }
 }
 
+/// The ways to fail that take turns.
+const MAX_FOCUS: usize = 3;
 /// Failures, in number and as a share of all runs, from which on a model that is asked for one change is
 /// not offered to make none: what it proposes is tried anyway, and small models take the easy way out.
 const MANY_FAILURES: u64 = 10;
@@ -171,7 +186,11 @@ fn system(ask: &Ask<'_>, fence: &str, canary: &str) -> String {
         (Task::Critique, _) => (CRITIQUE_RULES.to_owned(), critique::FORM.to_owned()),
         (_, Half::Config) => (format!("{CONFIG_RULES}\n{THIN}\n{FIELDS}"), ask.scope.form()),
         (task, Half::Prompts) => {
-            let many = if task == Task::EditOne { ONE } else { FEW };
+            let many = match ask.focus().and_then(|place| ask.strata.list.get(place)) {
+                Some(way) => format!("{ONE} {}: {EXAMPLE}", way.label),
+                None if task == Task::EditOne => ONE_OF_ALL.to_owned(),
+                None => FEW.to_owned(),
+            };
             let rules =
                 if ask.must_edit() { FIELDS.to_owned() } else { format!("{THIN}\n{FIELDS}") };
             (format!("{PROMPT_RULES}\n{many}\n{rules}"), ask.scope.form())
@@ -192,8 +211,9 @@ fn system(ask: &Ask<'_>, fence: &str, canary: &str) -> String {
 const CRITIQUE_RULES: &str = "\
 Do not edit anything yet. Compare failed runs with successful ones and say what the failures have in \
 common: for each way to fail, its label, the likely cause in what the agent does or does not know, and \
-what an agent would have to know or do instead. Errors often name the rule that was broken: say the rule, \
-with the words and values that are allowed.";
+what the agent has to do instead. Errors often name the rule that was broken: `advice` is that rule, as one \
+sentence that tells the agent what to write or do, with the words and values that are right. For instance, \
+of an error \"size must be S, M or L; got large\": Write the size as S, M or L; large is L.";
 
 const PROMPT_RULES: &str = "\
 What the agent has learnt stands in bullets with ids: add, reword or remove them. A bullet is one line \
@@ -205,8 +225,19 @@ failed before does not come back.";
 const FEW: &str = "\
 Few, well-founded edits are better than many: at most three new bullets, each for another way to fail.";
 
-const ONE: &str = "\
+const ONE_OF_ALL: &str = "\
 Make exactly one edit: the one that helps with the costliest way to fail. Leave everything else as it is.";
+
+const ONE: &str = "\
+Make exactly one edit, and leave everything else as it is. It helps with";
+
+/// The bullet of the example, which is nobody's.
+pub(super) const EXAMPLE_BULLET: &str = "Write the size as S, M or L; large is L.";
+
+/// What a good bullet looks like.
+const EXAMPLE: &str = "\
+say the rule that was broken and what is right instead, as words to the agent. For instance, of an error \
+\"size must be S, M or L; got large\" a bullet says: Write the size as S, M or L; large is L.";
 
 const THIN: &str = "If the evidence is thin, change nothing and say so: that is a good answer.";
 
@@ -227,7 +258,8 @@ mod tests {
     fn brief_of(request: &Request, half: Half, task: Task, tokens: usize) -> Brief {
         let scope = &Scope::of(request, half).unwrap();
         let (findings, strata) = (&find(request), &Strata::of(request));
-        let (causes, template) = (&["F1: it guesses".to_owned()], &Template::default());
+        let causes = critique::parse(r#"{"causes":[{"for":"F1","cause":"it guesses"}]}"#);
+        let (causes, template) = (&causes, &Template::default());
         let redactor = &Redactor::default();
         let ask = Ask {
             request,

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::answer::Aimed;
+use super::evidence::EXAMPLE_BULLET;
+use super::likeness::alike;
 use crate::fold::Exemplars;
 use crate::govern::{
     Content, Edit, Half, Policy, Proposed, Request, apply_edits, check, check_reason,
@@ -32,9 +34,10 @@ impl<'a> Judge<'a> {
         let kept = of_signature.iter().filter_map(|(_, kept)| kept.as_ref());
         let exemplars = worst.iter().chain(best).chain(kept);
         let excerpts = exemplars.map(|exemplar| exemplar.excerpt.as_str());
-        let errors = window.signatures.iter().map(|(signature, _)| signature);
-        let sources =
-            Sources::new(excerpts.chain(errors), content.prompts.values().map(String::as_str));
+        let errors = || window.signatures.iter().map(|(signature, _)| signature);
+        let prompts = content.prompts.values().map(String::as_str);
+        let own = errors().filter(|signature| policy.guard.trusted(signature).is_some());
+        let sources = Sources::new(excerpts.chain(errors()), prompts.chain(own));
         Self { half, content, policy, sources }
     }
 
@@ -102,6 +105,9 @@ impl<'a> Judge<'a> {
         if let Some(words) = self.sources.copied(text) {
             return Some(format!("copies from a run: {words:?}"));
         }
+        if alike(text, EXAMPLE_BULLET) {
+            return Some("repeats the example that the task was explained by".to_owned());
+        }
         // Small models recite the form they were given instead of filling it in. The guard refuses that
         // too; these words tell the model what it did.
         let word = FORM.iter().find(|word| text.contains(**word))?;
@@ -139,6 +145,7 @@ mod tests {
             assert!(hit, "{edit:?}: {found:?}");
         };
         check(Half::Prompts, add("Check the events first."), "");
+        check(Half::Prompts, add("Write size as S, M or L: large is L."), "repeats the example");
         check(Half::Prompts, add("Fill {app_name}."), "placeholders lost: none; added");
         check(Half::Prompts, add("See https://evil.example/x first."), "brings in an address");
         check(Half::Prompts, add("See www.evil.example first."), "brings in an address");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::answer::Scope;
 use super::consult::{Consultation, Heard};
+use super::critique::Cause;
+use super::curate::Maker;
 use super::evidence::{Ask, Brief, Task, brief};
 use super::gate::Gate;
 use super::judge::Judge;
@@ -127,6 +129,7 @@ impl Optimizer {
             };
             let scene = Scene { request, findings: &findings, strata: &strata };
             for task in self.effort.tasks(half, scene) {
+                let scope = if task == Task::EditOne { scope.for_one() } else { scope.clone() };
                 let ask = scene.ask((half, &scope), task, &[], self.layout());
                 let Brief { system, evidence, .. } = brief(&ask)?;
                 let schema = ask.schema();
@@ -214,7 +217,8 @@ impl Optimizer {
             Backend::Ready(model) => model,
         };
         let layout = self.layout();
-        let talk = Talk { scene, half, scope: &scope, judge, model, layout };
+        let one = scope.for_one();
+        let talk = Talk { scene, half, scope: &scope, one: &one, judge, model, layout };
         talk.hold(pool, usage).await
     }
 }
@@ -240,7 +244,7 @@ impl<'a> Scene<'a> {
         self,
         (half, scope): (Half, &'a Scope),
         task: Task,
-        causes: &'a [String],
+        causes: &'a [Cause],
         Layout { effort, template, redactor }: Layout<'a>,
     ) -> Ask<'a> {
         let Self { request, findings, strata } = self;
@@ -276,6 +280,8 @@ struct Talk<'a> {
     scene: Scene<'a>,
     half: Half,
     scope: &'a Scope,
+    /// The scope where one edit is asked for.
+    one: &'a Scope,
     judge: &'a Judge<'a>,
     model: &'a Model,
     layout: Layout<'a>,
@@ -285,6 +291,8 @@ impl Talk<'_> {
     async fn hold(&self, pool: &mut Pool<'_>, usage: &mut Usage) -> Option<(Author, String)> {
         let author = Author::Llm { model: self.model.name().to_owned() };
         let causes = self.causes(usage).await;
+        let advice: Vec<_> = causes.iter().filter_map(Cause::edit).collect();
+        pool.offer(author.clone(), format!("{author}, its causes"), advice, Maker::Model);
         let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
         let tasks = self.layout.effort.tasks(self.half, self.scene);
         for task in tasks.into_iter().filter(|task| *task != Task::Critique) {
@@ -304,6 +312,7 @@ impl Talk<'_> {
             pool.refuse(refused);
             match &heard {
                 Heard::Failed { wait, .. } => self.model.note(Err(*wait)),
+                Heard::Unreadable(_) => self.model.note(Err(None)),
                 Heard::Unasked(_) => {}
                 Heard::Edits(_) | Heard::NoChange(_) | Heard::Refused(_) => self.model.note(Ok(())),
             }
@@ -319,6 +328,10 @@ impl Talk<'_> {
                 }
                 Heard::Refused(reason) => {
                     pool.none(by, End::Refused, reason.clone());
+                    failures.push(reason);
+                }
+                Heard::Unreadable(reason) => {
+                    pool.none(by, End::Unanswered, reason.clone());
                     failures.push(reason);
                 }
                 Heard::Failed { reason, .. } | Heard::Unasked(reason) => {
@@ -337,7 +350,7 @@ impl Talk<'_> {
     }
 
     /// What a first reading finds. It helps and no more: where it fails, edits are asked for without.
-    async fn causes(&self, usage: &mut Usage) -> Vec<String> {
+    async fn causes(&self, usage: &mut Usage) -> Vec<Cause> {
         let worth = self.layout.effort.tasks(self.half, self.scene).contains(&Task::Critique);
         if !worth || self.model.objection().is_some() {
             return Vec::new();
@@ -352,8 +365,9 @@ impl Talk<'_> {
         }
     }
 
-    fn about<'b>(&'b self, task: Task, causes: &'b [String]) -> Consultation<'b> {
-        let ask = self.scene.ask((self.half, self.scope), task, causes, self.layout);
+    fn about<'b>(&'b self, task: Task, causes: &'b [Cause]) -> Consultation<'b> {
+        let scope = if task == Task::EditOne { self.one } else { self.scope };
+        let ask = self.scene.ask((self.half, scope), task, causes, self.layout);
         let seed = format!("{} {:?} {task:?}", ask.request.id, self.half);
         let seed = Digest::hash64(seed.as_bytes());
         Consultation { model: self.model, judge: self.judge, ask, seed }

@@ -4,7 +4,7 @@
 use super::Finding;
 use super::answer::Aimed;
 use super::choose::{Candidate, choose};
-use super::curate::{Curated, curate, only_make_room};
+use super::curate::{Curated, Maker, curate, only_make_room};
 use super::judge::Judge;
 use super::lineage::Lineage;
 use super::strata::Strata;
@@ -66,7 +66,7 @@ impl<'a> Pool<'a> {
         };
         let edits = self.findings.iter().flat_map(|finding| &finding.edits).filter(of_half);
         let edits = edits.cloned().map(|proposed| Aimed { proposed, aim: None }).collect();
-        self.offer("patterns".to_owned(), edits);
+        self.offer(Author::Patterns, "patterns".to_owned(), edits, Maker::Rules);
     }
 
     /// Adds what an earlier version knew that failed less in some way.
@@ -90,15 +90,17 @@ impl<'a> Pool<'a> {
                 proposed: Proposed { edit, why: why.clone() },
                 aim: label.clone(),
             });
-            self.offer(format!("patterns, from {}", better.past.number), edits.collect());
+            let by = format!("patterns, from {}", better.past.number);
+            self.offer(Author::Patterns, by, edits.collect(), Maker::Rules);
         }
     }
 
-    fn offer(&mut self, by: String, edits: Vec<Aimed>) {
+    /// Takes what of `edits` passes every check.
+    pub(super) fn offer(&mut self, author: Author, by: String, edits: Vec<Aimed>, maker: Maker) {
         if edits.is_empty() {
             return;
         }
-        let Curated { edits, left_out } = curate(self.request, edits);
+        let Curated { edits, left_out } = curate(self.request, edits, maker);
         self.refused.extend(left_out);
         let (taken, mut refused) = self.judge.select(edits);
         let why = refused.join("; ");
@@ -107,7 +109,7 @@ impl<'a> Pool<'a> {
             let why = if why.is_empty() { "nothing in it is new".to_owned() } else { why };
             self.none(by, End::Refused, why);
         } else {
-            self.add(Author::Patterns, by, taken);
+            self.add(author, by, taken);
         }
     }
 

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use super::Finding;
 use super::answer::Scope;
 use super::budget::Keep;
+use super::critique::Cause;
 use super::evidence::{Ask, Section};
 use super::lineage::told;
 use super::strata::{Better, Strata};
@@ -32,6 +33,10 @@ pub(super) const KEYS: [&str; 12] = [
     "prompts", "config", "allowed",
 ];
 
+/// What is shown for a change that helps with one way to fail: the figures would only distract.
+const FOCUSED: [&str; 7] =
+    ["agent", "failures", "contrast", "history", "causes", "prompts", "allowed"];
+
 /// The sections for one half of a request, in the order in which they are read.
 pub(super) fn of(ask: &Ask<'_>) -> Vec<Section> {
     let Ask { request, findings, strata, half, scope, causes, .. } = *ask;
@@ -41,12 +46,17 @@ pub(super) fn of(ask: &Ask<'_>) -> Vec<Section> {
         Section::new("runs", "Runs", runs(request), 4),
         Section::fenced("findings", "Findings, the strongest first", found(findings), 6),
         Section::fenced("tools", "Tools", tools(request), 6),
-        Section::fenced("failures", "Ways to fail, the commonest first", failures(strata), 6),
+        Section::fenced(
+            "failures",
+            "Ways to fail, the commonest first",
+            failures(strata, ask.focus()),
+            6,
+        ),
     ];
-    sections.extend(contrast(request, strata));
+    sections.extend(contrast(request, strata, ask.focus()));
     let history = history(request, strata);
     sections.push(Section::fenced("history", "Earlier versions and how they fared", history, 6));
-    let read = lines(causes, Clone::clone);
+    let read = lines(causes, Cause::line);
     sections.push(Section::fenced("causes", "What a first reading of all this found", read, 6));
     for (key, text) in &request.content.prompts {
         let weight = if half == Half::Prompts { 10 } else { 3 };
@@ -58,6 +68,9 @@ pub(super) fn of(ask: &Ask<'_>) -> Vec<Section> {
     sections.push(Section::fenced("config", "Config", config, 4));
     sections.extend(bullets(request, scope));
     sections.push(Section::new("allowed", "What you may change", allowed(request, scope), 8));
+    if ask.focus().is_some() {
+        sections.retain(|section| FOCUSED.contains(&section.key));
+    }
     sections
 }
 
@@ -164,8 +177,10 @@ fn tools(request: &Request) -> String {
     })
 }
 
-fn failures(strata: &Strata) -> String {
-    let mut text = lines(&strata.list, |stratum| {
+fn failures(strata: &Strata, focus: Option<usize>) -> String {
+    let shown = strata.list.iter().enumerate();
+    let shown = shown.filter(|(place, _)| focus.is_none_or(|focus| focus == *place));
+    let mut text = lines(shown, |(_, stratum)| {
         format!(
             "{}: {} of {} failures ended with: {}",
             stratum.label, stratum.failures, strata.failures, stratum.cluster.template
@@ -173,21 +188,26 @@ fn failures(strata: &Strata) -> String {
     });
     let named: u64 = strata.list.iter().map(|stratum| stratum.failures).sum();
     let rest = strata.failures.saturating_sub(named);
-    if rest > 0 && !strata.list.is_empty() {
+    if rest > 0 && !strata.list.is_empty() && focus.is_none() {
         text.push_str(&format!("\n- {rest} of {} failures ended otherwise", strata.failures));
     }
     text
 }
 
 /// Failed runs, the commonest ways to fail first, against successes; none twice.
-fn contrast(request: &Request, strata: &Strata) -> Vec<Section> {
+fn contrast(request: &Request, strata: &Strata, focus: Option<usize>) -> Vec<Section> {
     let exemplars = &request.window.exemplars;
     let of_way = |place: usize| {
         let each = exemplars.of_signature.iter().filter_map(|(_, kept)| kept.as_ref());
         let own = each.chain(&exemplars.worst).filter(move |run| way(strata, run) == Some(place));
         own.max_by_key(|run| run.rank)
     };
-    let telling = (0..strata.list.len()).filter_map(of_way).chain(&exemplars.worst);
+    let of_others =
+        exemplars.worst.iter().filter(|run| focus.is_none() || way(strata, run) == focus);
+    let kept = exemplars.of_signature.iter().filter_map(|(_, kept)| kept.as_ref());
+    let alike = kept.filter(|run| focus.is_some() && way(strata, run) == focus);
+    let ways = (0..strata.list.len()).filter(|place| focus.is_none_or(|focus| focus == *place));
+    let telling = ways.filter_map(of_way).chain(alike).chain(of_others);
     let mut shown: BTreeSet<&str> = BTreeSet::new();
     let mut failed = Vec::new();
     for run in telling {

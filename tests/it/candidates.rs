@@ -87,6 +87,9 @@ async fn causes_go_into_the_edits_and_the_wider_candidate_wins() {
 
     let bodies = bodies(&server).await;
     assert_eq!(bodies.len(), 4, "causes, two candidates, config");
+    let one = bodies[2].to_string();
+    assert!(one.contains("It helps with F1: say the rule"), "{one}");
+    assert!(!one.contains("F2: 6 of 20") && !one.contains("Mean reward"), "{one}");
     let asked = bodies[1].to_string();
     assert!(asked.contains("F1: it copies words -> map them"), "{asked}");
     assert!(asked.contains("F1: 14 of 20 failures ended with: submit: environment"), "{asked}");
@@ -100,8 +103,9 @@ async fn causes_go_into_the_edits_and_the_wider_candidate_wins() {
     assert_eq!(
         ends(&proposal),
         [
+            by("llm (small), its causes", End::NotChosen),
             by("llm (small)", End::Chosen),
-            by("llm (small), one edit", End::NotChosen),
+            by("llm (small), one edit", End::Dominated),
             by("patterns", End::NotChosen),
         ]
     );

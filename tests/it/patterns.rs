@@ -174,8 +174,8 @@ fn tools_that_fail_or_take_long_are_named() {
     assert_eq!(
         summaries,
         [
-            "`flaky` takes 90 % of the runs' time: 0.2 s a call over 80 calls",
             "60 of 80 calls of `flaky` failed, in 20 runs",
+            "`flaky` takes 90 % of the runs' time: 0.2 s a call over 80 calls",
         ]
     );
     assert_eq!(

@@ -131,6 +131,23 @@ fn a_bullet_about_a_tool_that_is_gone_goes_too() {
 }
 
 #[test]
+fn an_error_of_a_trusted_tool_is_taught_up_to_what_it_quotes() {
+    let error = "submit: environment must be one of prod, staging, dev; got <str>";
+    let one = |id: u64| {
+        let run = calling(run(id, 1_000_000, outcome(id >= 8)), &["submit"]);
+        Run { signature: (id < 8).then(|| error.to_owned()), ..run }
+    };
+    let mut request = request("Mitigate.", &(0..20).map(one).collect::<Vec<_>>());
+    let taught = "`submit` demands: environment must be one of prod, staging, dev.";
+    assert!(!added(&request).contains(&taught.to_owned()), "nobody trusts it");
+    request.policy.guard.trusted_tools.insert("submit".to_owned());
+    assert!(added(&request).contains(&taught.to_owned()), "{:?}", added(&request));
+    let prompt = format!("M.\n\n## Learned guidance\n- [w1] {taught}\n");
+    request.content.prompts.insert("system".to_owned(), prompt);
+    assert!(!added(&request).contains(&taught.to_owned()), "it is said");
+}
+
+#[test]
 fn tries_that_never_pay_get_fewer() {
     let of = |paying: u64| {
         let one = |id: u64| {

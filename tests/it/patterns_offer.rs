@@ -141,6 +141,7 @@ fn any_rules() -> impl Strategy<Value = GuardRules> {
             max_bullet_chars: chars,
             max_unproven_bullets: bullets,
             edit_human_text,
+            trusted_tools: BTreeSet::new(),
             tunables,
         },
     )

@@ -24,11 +24,20 @@ pub struct GuardRules {
     pub max_unproven_bullets: usize,
     /// Whether the human-written part may be edited. Default no.
     pub edit_human_text: bool,
+    /// Tools whose error texts are the operator's own words, and may be taught. Default none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub trusted_tools: BTreeSet<String>,
     /// Config keys that may be tuned, each within its range.
     pub tunables: BTreeMap<String, Tunable>,
 }
 
 impl GuardRules {
+    /// What an error signature says in words that are the operator's own; none if its tool is not trusted.
+    pub fn trusted<'a>(&self, signature: &'a str) -> Option<(&'a str, &'a str)> {
+        let (tool, error) = signature.split_once(": ")?;
+        self.trusted_tools.contains(tool).then_some((tool, error))
+    }
+
     fn unproven() -> usize {
         6
     }
@@ -58,6 +67,7 @@ impl Default for GuardRules {
             max_bullet_chars: 400,
             max_unproven_bullets: Self::unproven(),
             edit_human_text: false,
+            trusted_tools: BTreeSet::new(),
             tunables: BTreeMap::from([
                 ("max_step".to_owned(), whole(5.0, 60.0, 10.0)),
                 ("max_retry_attempts".to_owned(), whole(1.0, 20.0, 3.0)),

@@ -62,6 +62,13 @@ impl Guideline {
         Self::naming(&[tool], lead, rest)
     }
 
+    /// What a tool demands, in its own words.
+    pub(super) fn heed(tool: &str, said: &str) -> Option<Self> {
+        // The whole sentence is what it is about: one tool may demand several things.
+        let lead = format!("`{tool}` demands: {said}");
+        is_plain(tool).then(|| Self { lead, rest: ".", about: Vec::new() })
+    }
+
     /// A way to think that goes with success.
     pub(super) fn think(mark: Reasoning) -> Self {
         let lead = match mark {

@@ -6,6 +6,7 @@
 //! ([`significance`]), and no edit is offered that the guard would refuse ([`select`]).
 
 mod draft;
+mod errors;
 mod guidance;
 mod guideline;
 mod hypothesis;
@@ -26,6 +27,7 @@ use crate::fold::{Aggregate, Counts};
 use crate::govern::{BulletRecord, Content, Guidance, Policy, Proposed, Request};
 use crate::optimize::lineage::Lineage;
 use draft::Draft;
+pub(super) use significance::{Contrast, Toward};
 
 /// Something a window shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +54,7 @@ pub fn find(request: &Request) -> Vec<Finding> {
     drafts.extend(outcomes::drafts(&scene));
     drafts.extend(tools::drafts(&scene));
     drafts.extend(signatures::drafts(&scene));
+    drafts.extend(errors::drafts(&scene));
     drafts.extend(limits::drafts(&scene));
     drafts.extend(retries::drafts(&scene));
     drafts.extend(guidance::drafts(&scene));

@@ -27,14 +27,14 @@ const MAX_RUNS: u64 = 1 << 32;
 
 /// An outcome that a property may go with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Toward {
+pub(in crate::optimize) enum Toward {
     Success,
     Failure,
 }
 
 /// Runs with a property against those without, enough of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Contrast {
+pub(in crate::optimize) struct Contrast {
     pub(super) with: Split,
     pub(super) without: Split,
 }
@@ -65,7 +65,7 @@ impl Toward {
 impl Contrast {
     /// Of all runs, those `with` a property against the others; `None` if some side is too small
     /// for any claim.
-    pub(super) fn of(with: Split, all: Counts) -> Option<Self> {
+    pub(in crate::optimize) fn of(with: Split, all: Counts) -> Option<Self> {
         let without = Split {
             success: all.success.checked_sub(with.success)?,
             failure: all.failure.checked_sub(with.failure)?,
@@ -78,7 +78,7 @@ impl Contrast {
     }
 
     /// How likely this or more is by chance.
-    pub(super) fn p_value(&self, toward: Toward) -> f64 {
+    pub(in crate::optimize) fn p_value(&self, toward: Toward) -> f64 {
         self.tail(toward, toward.of(self.with))
     }
 
