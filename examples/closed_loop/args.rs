@@ -41,7 +41,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0.7)]
     pub(crate) temperature: f64,
     /// What is compared, in this order
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "none,oracle,patterns,model")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "none,oracle,patterns,trusting,model"
+    )]
     pub(crate) arms: Vec<Arm>,
     /// One of Whetstone's settings, e.g. guard.max_bullets=5; may be given again
     #[arg(long, value_name = "KEY=VALUE")]

@@ -31,6 +31,8 @@ pub(crate) enum Arm {
     Oracle,
     /// Whetstone without a model.
     Patterns,
+    /// The same, with the API's errors trusted to be the operator's own words.
+    Trusting,
     /// Whetstone with the optimizer's model.
     Model,
 }
@@ -41,6 +43,7 @@ impl Arm {
             Self::None => "none",
             Self::Oracle => "oracle",
             Self::Patterns => "patterns",
+            Self::Trusting => "trusting",
             Self::Model => "model",
         }
     }
@@ -117,7 +120,7 @@ impl<'a> Bench<'a> {
                 (first, Vec::new(), 0)
             }
             Arm::Oracle => (Setup::with_system(&format!("{SYSTEM}{RULES}")), Vec::new(), 0),
-            Arm::Patterns | Arm::Model => Box::pin(self.learn(arm, &first)).await?,
+            Arm::Patterns | Arm::Trusting | Arm::Model => Box::pin(self.learn(arm, &first)).await?,
         };
         let after = self.score(arm, &last).await?;
         let spent = |cycle: &Cycle| cycle.learnt.llm.input_tokens + cycle.learnt.llm.output_tokens;
@@ -248,6 +251,9 @@ impl<'a> Bench<'a> {
             "guard.max_bullet_chars=200".to_owned(),
             "guard.max_growth_chars=800".to_owned(),
         ];
+        if arm == Arm::Trusting {
+            settings.push("guard.trusted_tools=submit_command".to_owned());
+        }
         settings.extend_from_slice(&args.set);
         let mut config = Config::load(None, [], &settings)?;
         config.repo.path = Some(workspace.path().to_owned());

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Arms, each from the same start: `none` (the same prompt measured again: the noise), `oracle` (the rules,
-//! written down by hand: the ceiling), `patterns` (Whetstone without a model) and `model` (with one).
+//! written down by hand: the ceiling), `patterns` (Whetstone without a model), `trusting` (the same, with the
+//! API's errors trusted to be the operator's own words) and `model` (with a model, and no such trust).
 //! On two cores that others used too, a run was seen to take 1 to 3 seconds and a question to the
 //! optimizer's model half a minute: the defaults come to some 650 runs and 20 questions.
 //! `--cycles 2 --runs 20 --held-out 30` gives a first impression.

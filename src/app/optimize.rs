@@ -147,6 +147,7 @@ fn count_calls(metrics: &Metrics, llm: &LlmReport) {
     ] {
         metrics.llm_calls.with_label_values(&[result]).inc_by(calls.into());
     }
+    metrics.quarantined.inc_by(llm.quarantined.into());
     #[expect(clippy::cast_precision_loss, reason = "a counter of dollars, not a bill")]
     metrics.llm_cost.inc_by(llm.cost_micros.unwrap_or_default() as f64 / 1e6);
 }

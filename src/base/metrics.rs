@@ -44,6 +44,9 @@ pub struct Metrics {
     /// `whetstone_llm_calls_total{result}`: calls to the model: answered, cached, failed, interrupted,
     /// over_budget, breaker_open. Cached ones and the last two were not made.
     pub llm_calls: IntCounterVec,
+    /// `whetstone_quarantined_lines_total`: lines of runs that were kept from the model since they read
+    /// like instructions.
+    pub quarantined: IntCounter,
     /// `whetstone_llm_resting`: 1 while the model is left alone because it failed too often.
     pub llm_resting: IntGauge,
     /// `whetstone_gate_total{result}`: candidates the gate was asked about: passed, failed, unanswered.
@@ -98,6 +101,11 @@ impl Metrics {
             "Cost of the tokens with a known price, in US dollars.",
         )?;
         registry.register(Box::new(llm_cost.clone()))?;
+        let quarantined = IntCounter::new(
+            "whetstone_quarantined_lines_total",
+            "Lines of runs kept from the model since they read like instructions.",
+        )?;
+        registry.register(Box::new(quarantined.clone()))?;
         let commit = Histogram::with_opts(
             HistogramOpts::new("whetstone_commit_seconds", "Duration of the atomic step.")
                 .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
@@ -160,6 +168,7 @@ impl Metrics {
                 "direction",
             )?,
             llm_cost,
+            quarantined,
             llm_calls: counter(
                 "whetstone_llm_calls_total",
                 "Calls to the model, by result.",
