@@ -11,7 +11,7 @@
 //! answer goes back through the log, where the machine trusts it as little as any other input.
 //! Prompts and config are asked for apart. The operator's gate, if there is one, tries what is proposed
 //! before it is handed in. Only `model` and `gate` know that there is a world outside, and only
-//! `optimizer` waits for them.
+//! `optimizer`, `talk` and `consult` wait for them.
 
 mod answer;
 mod budget;
@@ -34,6 +34,7 @@ mod patterns;
 mod pool;
 mod sections;
 mod strata;
+mod talk;
 mod template;
 mod usage;
 

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use super::answer::Scope;
-use super::consult::{Consultation, Heard};
-use super::critique::Cause;
-use super::curate::Maker;
-use super::evidence::{Ask, Brief, Task, brief};
+use super::evidence::{Brief, Task, brief};
 use super::gate::Gate;
 use super::judge::Judge;
 use super::model::{CallLogError, LlmSettings, Model, Preview, Question, Said, preview};
-use super::patterns::{Finding, find};
+use super::patterns::find;
 use super::pool::Pool;
 use super::strata::Strata;
+use super::talk::{Layout, Scene, Talk};
 use super::template::{Template, TemplateError};
 use super::usage::Usage;
-use crate::base::{Clock, Digest};
-use crate::govern::{Author, Considered, End, Half, LlmReport, Part, Proposal, Request};
+use crate::base::Clock;
+use crate::govern::{Author, Considered, Half, LlmReport, Part, Proposal, Request};
 use crate::hygiene::Redactor;
 
 /// Turns requests into proposals, with a model if there is one.
@@ -223,47 +221,6 @@ impl Optimizer {
     }
 }
 
-/// How evidence is laid out.
-#[derive(Clone, Copy)]
-struct Layout<'a> {
-    effort: Effort,
-    template: &'a Template,
-    redactor: &'a Redactor,
-}
-
-/// What a request shows.
-#[derive(Clone, Copy)]
-struct Scene<'a> {
-    request: &'a Request,
-    findings: &'a [Finding],
-    strata: &'a Strata,
-}
-
-impl<'a> Scene<'a> {
-    fn ask(
-        self,
-        (half, scope): (Half, &'a Scope),
-        task: Task,
-        causes: &'a [Cause],
-        Layout { effort, template, redactor }: Layout<'a>,
-    ) -> Ask<'a> {
-        let Self { request, findings, strata } = self;
-        let tokens = effort.evidence_tokens;
-        Ask { request, findings, strata, half, scope, task, causes, tokens, template, redactor }
-    }
-}
-
-impl Effort {
-    /// What is asked about one half, in order.
-    fn tasks(self, half: Half, scene: Scene<'_>) -> Vec<Task> {
-        let prompts = half == Half::Prompts;
-        let failed = scene.request.window.counts.failure > 0;
-        let causes = (prompts && self.critique && failed).then_some(Task::Critique);
-        let one = (prompts && self.candidates > 1).then_some(Task::EditOne);
-        causes.into_iter().chain([Task::Edit]).chain(one).collect()
-    }
-}
-
 /// Why it cannot be told what would be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
@@ -273,103 +230,4 @@ pub enum PreviewError {
     /// The evidence cannot be laid out.
     #[error(transparent)]
     Template(#[from] TemplateError),
-}
-
-/// All that is said with the model about one half.
-struct Talk<'a> {
-    scene: Scene<'a>,
-    half: Half,
-    scope: &'a Scope,
-    /// The scope where one edit is asked for.
-    one: &'a Scope,
-    judge: &'a Judge<'a>,
-    model: &'a Model,
-    layout: Layout<'a>,
-}
-
-impl Talk<'_> {
-    async fn hold(&self, pool: &mut Pool<'_>, usage: &mut Usage) -> Option<(Author, String)> {
-        let author = Author::Llm { model: self.model.name().to_owned() };
-        let causes = self.causes(usage).await;
-        let advice: Vec<_> = causes.iter().filter_map(Cause::edit).collect();
-        pool.offer(author.clone(), format!("{author}, its causes"), advice, Maker::Model);
-        let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
-        let tasks = self.layout.effort.tasks(self.half, self.scene);
-        for task in tasks.into_iter().filter(|task| *task != Task::Critique) {
-            let by = match task {
-                Task::EditOne => format!("{author}, one edit"),
-                Task::Edit | Task::Critique => author.to_string(),
-            };
-            if let Some(objection) = self.model.objection() {
-                usage.report.breaker_open += 1;
-                failures.push(objection.clone());
-                pool.none(by, End::Unanswered, objection);
-                break;
-            }
-            usage.report.model = Some(self.model.name().to_owned());
-            let mut refused = Vec::new();
-            let heard = self.about(task, &causes).hold(&mut usage.report, &mut refused).await;
-            pool.refuse(refused);
-            match &heard {
-                Heard::Failed { wait, .. } => self.model.note(Err(*wait)),
-                Heard::Unreadable(_) => self.model.note(Err(None)),
-                Heard::Unasked(_) => {}
-                Heard::Edits(_) | Heard::NoChange(_) | Heard::Refused(_) => self.model.note(Ok(())),
-            }
-            match heard {
-                Heard::Edits(edits) => {
-                    served = true;
-                    pool.add(author.clone(), by, edits);
-                }
-                Heard::NoChange(reason) => {
-                    served = true;
-                    pool.none(by, End::NoChange, reason.clone());
-                    no_change.get_or_insert(reason);
-                }
-                Heard::Refused(reason) => {
-                    pool.none(by, End::Refused, reason.clone());
-                    failures.push(reason);
-                }
-                Heard::Unreadable(reason) => {
-                    pool.none(by, End::Unanswered, reason.clone());
-                    failures.push(reason);
-                }
-                Heard::Failed { reason, .. } | Heard::Unasked(reason) => {
-                    pool.none(by, End::Unanswered, reason.clone());
-                    failures.push(reason);
-                    break;
-                }
-            }
-        }
-        if served {
-            usage.served();
-        } else if let Some(reason) = failures.into_iter().next() {
-            usage.failed(self.half, reason);
-        }
-        no_change.map(|reason| (author, reason))
-    }
-
-    /// What a first reading finds. It helps and no more: where it fails, edits are asked for without.
-    async fn causes(&self, usage: &mut Usage) -> Vec<Cause> {
-        let worth = self.layout.effort.tasks(self.half, self.scene).contains(&Task::Critique);
-        if !worth || self.model.objection().is_some() {
-            return Vec::new();
-        }
-        usage.report.model = Some(self.model.name().to_owned());
-        match self.about(Task::Critique, &[]).critique(&mut usage.report).await {
-            Ok(causes) => causes,
-            Err(silence) => {
-                tracing::debug!(reason = %silence.reason, "no causes are found ahead of the edits");
-                Vec::new()
-            }
-        }
-    }
-
-    fn about<'b>(&'b self, task: Task, causes: &'b [Cause]) -> Consultation<'b> {
-        let scope = if task == Task::EditOne { self.one } else { self.scope };
-        let ask = self.scene.ask((self.half, scope), task, causes, self.layout);
-        let seed = format!("{} {:?} {task:?}", ask.request.id, self.half);
-        let seed = Digest::hash64(seed.as_bytes());
-        Consultation { model: self.model, judge: self.judge, ask, seed }
-    }
 }
