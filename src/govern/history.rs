@@ -10,7 +10,7 @@ use crate::fold::Split;
 /// How many past versions a request tells the optimizer of.
 const MAX_HISTORY: usize = 20;
 /// How many ways to fail are told of each.
-const MAX_FAILURES: usize = 12;
+const MAX_FAILURES: usize = 8;
 /// How many bullets that are gone are told.
 const MAX_RETIRED: usize = 40;
 /// How many bullets that a version added are told.
