@@ -65,7 +65,11 @@ impl<'a> Pool<'a> {
             config == (self.half == Half::Config)
         };
         let edits = self.findings.iter().flat_map(|finding| &finding.edits).filter(of_half);
-        let edits = edits.cloned().map(|proposed| Aimed { proposed, aim: None }).collect();
+        let aimed = |proposed: &Proposed| Aimed {
+            aim: self.strata.stated_in(&proposed.edit),
+            proposed: proposed.clone(),
+        };
+        let edits = edits.map(aimed).collect();
         self.offer(Author::Patterns, "patterns".to_owned(), edits, Maker::Rules);
     }
 
@@ -113,7 +117,7 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// How strong the strongest finding is that names what `edits` speak of.
+    /// How strong the strongest finding about outcomes is that names what `edits` speak of.
     fn strength(&self, edits: &[Aimed]) -> f64 {
         let text = |aimed: &Aimed| match &aimed.proposed.edit {
             Edit::AddBullet { text } | Edit::ChangeBullet { text, .. } => text.clone(),
@@ -130,8 +134,8 @@ impl<'a> Pool<'a> {
             let spoken = |text: &String| names.iter().all(|name| text.contains(name));
             finding.edits.iter().any(proposed) || (!names.is_empty() && texts.iter().any(spoken))
         };
-        let strengths = self.findings.iter().filter(own).map(|finding| finding.strength);
-        strengths.fold(0.0, f64::max)
+        let tested = self.findings.iter().filter(|finding| finding.concerns_outcome());
+        tested.filter(own).map(|finding| finding.strength).fold(0.0, f64::max)
     }
 
     /// The half of the proposal: the candidate that was chosen, or `no_change` by its author; and what

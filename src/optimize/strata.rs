@@ -6,7 +6,9 @@
 //! a benchmark; here the ways to fail take the items' place.
 
 use super::mining::{Cluster, mine};
-use crate::govern::{Past, Request};
+use super::patterns::{Contrast, Toward, statement};
+use crate::fold::{Counts, Split};
+use crate::govern::{Edit, Past, Request};
 
 /// The most ways to fail that are told apart.
 const MAX_STRATA: usize = 6;
@@ -14,6 +16,8 @@ const MAX_STRATA: usize = 6;
 const MIN_RUNS: u64 = 10;
 /// Rates of few runs are drawn towards the common rate as if so many more runs had it.
 const PRIOR_RUNS: f64 = 10.0;
+/// How likely a difference in rates may be by chance.
+const LEVEL: f64 = 0.05;
 /// A difference in rates worth speaking of.
 const MIN_GAIN: f64 = 0.05;
 
@@ -74,6 +78,16 @@ impl Strata {
         self.list.iter().position(|stratum| stratum.label == label)
     }
 
+    /// The label of the stratum whose error `edit` states.
+    pub(super) fn stated_in(&self, edit: &Edit) -> Option<String> {
+        let Edit::AddBullet { text } = edit else { return None };
+        let states = |stratum: &&Stratum| {
+            let error = stratum.cluster.template.split_once(": ").map(|(_, error)| error);
+            error.and_then(statement).is_some_and(|said| text.contains(&said))
+        };
+        self.list.iter().find(states).map(|stratum| stratum.label.clone())
+    }
+
     /// The place of the stratum that `signature` belongs to.
     pub(super) fn of_signature(&self, signature: &str) -> Option<usize> {
         self.list.iter().position(|stratum| stratum.cluster.has(signature))
@@ -107,11 +121,30 @@ impl Strata {
                 let best = gains.max_by(|(_, a), (_, b)| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
                 let (stratum, (then, now)) = best?;
                 let (past, then, now) = (*past, *then, *now);
-                (now - then >= MIN_GAIN).then_some(Better { past, stratum, then, now })
+                let better = now - then >= MIN_GAIN && self.surely(past, stratum);
+                better.then_some(Better { past, stratum, then, now })
             })
             .collect();
         better.sort_by(|a, b| (b.now - b.then).total_cmp(&(a.now - a.then)));
         better
+    }
+
+    /// Whether `past` failed less so than the present version by more than chance.
+    fn surely(&self, past: &Past, stratum: usize) -> bool {
+        let Some(stratum) = self.list.get(stratum) else { return false };
+        let split = |failure: u64, runs: u64| {
+            let failure = failure.min(runs);
+            Split { success: runs - failure, failure }
+        };
+        let then = split(failed_so(past, stratum), past.held.known());
+        let now = split(stratum.failures, self.runs);
+        let all = Counts {
+            success: then.success + now.success,
+            failure: then.failure + now.failure,
+            ..Counts::default()
+        };
+        let contrast = Contrast::of(then, all);
+        contrast.is_some_and(|contrast| contrast.p_value(Toward::Success) <= LEVEL)
     }
 
     /// By stratum, the share of `runs` runs that failed so.

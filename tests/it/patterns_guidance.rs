@@ -148,6 +148,21 @@ fn an_error_of_a_trusted_tool_is_taught_up_to_what_it_quotes() {
 }
 
 #[test]
+fn a_limit_of_tries_is_not_raised_where_trying_again_does_not_help() {
+    let of = |helped: u64| {
+        let one = |id: u64| {
+            let retried = id < 30;
+            let success = if retried { id < helped } else { id < 34 };
+            Run { retries: u32::from(retried) * 9, ..run(id, 1_000_000, outcome(success)) }
+        };
+        request("Mitigate.", &(0..34).map(one).collect::<Vec<_>>())
+    };
+    let raised = |edit: &Edit| matches!(edit, Edit::SetConfig { value, .. } if *value == json!(13));
+    assert!(edits(&of(12)).iter().any(raised), "{:?}", edits(&of(12)));
+    assert!(!edits(&of(3)).iter().any(raised), "{:?}", edits(&of(3)));
+}
+
+#[test]
 fn tries_that_never_pay_get_fewer() {
     let of = |paying: u64| {
         let one = |id: u64| {

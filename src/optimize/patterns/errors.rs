@@ -43,7 +43,7 @@ pub(super) fn drafts(scene: &Scene<'_>) -> Vec<Draft> {
 
 /// The clauses of `error` ahead of the first thing that differs from run to run; none if they say little or
 /// hold anything but words and plain punctuation.
-fn statement(error: &str) -> Option<String> {
+pub(in crate::optimize) fn statement(error: &str) -> Option<String> {
     let fixed = match error.split_once('<') {
         None => error,
         Some((before, _)) => before.rsplit_once([';', ',', '.']).map_or("", |(whole, _)| whole),

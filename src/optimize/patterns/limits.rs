@@ -34,23 +34,26 @@ struct Limit<'a> {
     hits: Split,
     /// What successes needed, in the limit's unit.
     needed: &'a Sketch,
+    /// Whether more of it has been seen to help, or not been seen not to.
+    pays: bool,
 }
 
 /// The step limit and the retry limit.
 pub(super) fn drafts(scene: &Scene<'_>) -> Vec<Draft> {
     let (window, policy) = (scene.window, scene.policy);
-    let steps = (&policy.step_key, window.at_step_limit, &window.rounds_of_successes);
-    let retries = (&policy.retry_key, window.at_retry_limit, &window.tries_of_successes);
+    let steps = (&policy.step_key, window.at_step_limit, &window.rounds_of_successes, true);
+    let pays = !super::retries::are_idle(window.retried);
+    let retries = (&policy.retry_key, window.at_retry_limit, &window.tries_of_successes, pays);
     let names = [
         ["step_limit_reached", "step_limit_unused"],
         ["retry_limit_reached", "retry_limit_unused"],
     ];
     let limits = [steps, retries].into_iter().zip(names);
     limits
-        .filter_map(|((key, hits, needed), names)| {
+        .filter_map(|((key, hits, needed, pays), names)| {
             let value = scene.content.config_u32(key)?;
             let tunable = policy.guard.tunables.get(key);
-            Limit { key, value, tunable, hits, needed }.draft(scene, names)
+            Limit { key, value, tunable, hits, needed, pays }.draft(scene, names)
         })
         .collect()
 }
@@ -68,7 +71,7 @@ impl Limit<'_> {
         let loose = successes >= MIN_SUCCESSES
             && self.hits.success == 0
             && used.is_some_and(|used| used <= limit * LOOSE);
-        let target = if tight {
+        let target = if tight && self.pays {
             self.raised()
         } else if loose {
             self.lowered()

@@ -27,6 +27,7 @@ use crate::fold::{Aggregate, Counts};
 use crate::govern::{BulletRecord, Content, Guidance, Policy, Proposed, Request};
 use crate::optimize::lineage::Lineage;
 use draft::Draft;
+pub(super) use errors::statement;
 pub(super) use significance::{Contrast, Toward};
 
 /// Something a window shows.
@@ -42,6 +43,15 @@ pub struct Finding {
     pub strength: f64,
     /// What it justifies doing. Any selection of all findings' edits is within the guard's rules.
     pub edits: Vec<Proposed>,
+}
+
+impl Finding {
+    /// Whether it says what failures have in common that successes have not: that tools err or take long,
+    /// or that a limit is reached, says nothing about why.
+    pub(super) fn concerns_outcome(&self) -> bool {
+        let aside = ["error_prone_tool", "slow_tool", "latency_by_outcome", "attempts_by_outcome"];
+        !(aside.contains(&self.kind) || self.kind.contains("_limit_"))
+    }
 }
 
 /// The most findings of one kind: with dozens of tools, the strongest tell enough.

@@ -7,11 +7,22 @@ use super::draft::{Draft, Want};
 use super::limits::whole;
 use super::significance::rate_at_least;
 use super::{Scene, share};
+use crate::fold::Split;
 
 /// Retried runs below which nothing is said.
 const MIN_RETRIED: u64 = 20;
 /// Retries are in vain if surely fewer than this share of retried runs succeed.
 const IN_VAIN: f64 = 0.2;
+
+/// Retried runs from which on it counts that hardly any succeeded, and how few that is: not enough to take
+/// tries away, but enough not to add any.
+const SOME_RETRIED: u64 = 10;
+const HARDLY: f64 = 0.2;
+
+/// Whether trying again has hardly ever helped.
+pub(super) fn are_idle(retried: Split) -> bool {
+    retried.total() >= SOME_RETRIED && share(retried.success, retried.total()) < HARDLY
+}
 
 /// What became of runs that were tried more than once.
 pub(super) fn drafts(scene: &Scene<'_>) -> Option<Draft> {
