@@ -146,12 +146,11 @@ impl Consultation<'_> {
                 refused.extend(left_out);
                 return Ok(Heard::Edits(edits));
             }
-            Ok(()) => left_out,
-            Err(reasons) if edits.is_empty() && !left_out.is_empty() => {
-                drop(reasons);
-                left_out
+            // That nothing is left to change is no reason of its own.
+            Err(reasons) if !edits.is_empty() || left_out.is_empty() => {
+                [left_out, reasons].concat()
             }
-            Err(reasons) => [left_out, reasons].concat(),
+            Ok(()) | Err(_) => left_out,
         };
         let words = reasons.join("; ");
         refused.push(format!("the model's answer: {words}"));

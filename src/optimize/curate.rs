@@ -48,7 +48,10 @@ pub(super) fn curate(request: &Request, edits: Vec<Aimed>, maker: Maker) -> Cura
     let (mut clean, mut shared) = (Vec::new(), Vec::new());
     for aimed in in_order(edits) {
         match curator.objection(&aimed.proposed.edit) {
-            Err(why) => curator.leave_out(&aimed, &why),
+            Err(why) => {
+                curator.stays(&aimed.proposed.edit);
+                curator.leave_out(&aimed, &why);
+            }
             Ok(Blame::Shared(past)) => shared.push((aimed, told(past))),
             Ok(_) => {
                 curator.take(&aimed);
@@ -160,6 +163,13 @@ impl<'a> Curator<'a> {
             self.said.push(text.clone());
         }
         self.new += usize::from(matches!(aimed.proposed.edit, Edit::AddBullet { .. }));
+    }
+
+    /// Notes that what `edit` would have removed or reworded stands as it is.
+    fn stays(&mut self, edit: &Edit) {
+        if let Edit::RemoveBullet { id } | Edit::ChangeBullet { id, .. } = edit {
+            self.touched.remove(id);
+        }
     }
 
     fn leave_out(&mut self, aimed: &Aimed, why: &str) {
@@ -364,6 +374,11 @@ mod tests {
         request.bullets[0].without = Split { success: 4, failure: 20 };
         check(&request, Maker::Model, true);
         check(&request, Maker::Rules, false);
+        let again = [remove(), vec![add("Read the events before the logs!")]].concat();
+        assert!(
+            curate(&request, again, Maker::Model).edits.is_empty(),
+            "it stays, and is not said twice"
+        );
         request.bullets[0].with = Split::default();
         request.bullets[0].fate = Fate::Proven;
         check(&request, Maker::Model, true);

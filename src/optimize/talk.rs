@@ -81,7 +81,7 @@ impl Talk<'_> {
         let causes = self.causes(usage).await;
         let advice: Vec<_> = causes.iter().filter_map(Cause::edit).collect();
         pool.offer(author.clone(), format!("{author}, its causes"), advice, Maker::Model);
-        let (mut no_change, mut served, mut failures) = (None, false, Vec::new());
+        let (mut no_change, mut served, mut failures) = (None, pool.has_any(), Vec::new());
         let tasks = self.layout.effort.tasks(self.half, self.scene);
         for task in tasks.into_iter().filter(|task| *task != Task::Critique) {
             let by = match task {
@@ -147,6 +147,10 @@ impl Talk<'_> {
         match self.about(Task::Critique, &[]).critique(&mut usage.report).await {
             Ok(causes) => causes,
             Err(silence) => {
+                // A server that fails, or asks to be left alone, is not asked on for the edits' sake.
+                if silence.asked {
+                    self.model.note(Err(silence.wait));
+                }
                 tracing::debug!(reason = %silence.reason, "no causes are found ahead of the edits");
                 Vec::new()
             }

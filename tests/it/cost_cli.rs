@@ -4,15 +4,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use whetstone::base::{EventTime, VersionNumber};
-use whetstone::decode::Trace;
-use whetstone::govern::Content;
-use whetstone::simulate::simulated_agents;
 use wiremock::MockServer;
 
 use crate::model_down::{model, traces};
 use crate::optimize::{CONFIG, PROMPTS, bullet, no_change, says, when};
 use crate::server::Place;
+use crate::slow_model::send_runs;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -130,20 +127,6 @@ fn calls_are_listed_and_each_is_shown_whole() {
     let report = json(&place, &again);
     let fallback = report["agents"]["sim-triage"]["llm"]["fallback"].as_str().unwrap();
     assert!(fallback.contains("20 tokens is used up: 30 are spent"), "{fallback}");
-}
-
-/// Enough runs of one agent for one request.
-async fn send_runs(place: &Place) {
-    place.until("/api/agents/sim-triage", |view| view["active"] == 1).await;
-    let agents = simulated_agents();
-    let agent = agents.iter().find(|agent| agent.name.as_str() == "sim-triage").unwrap();
-    let mut rng = fastrand::Rng::with_seed(3);
-    let now = EventTime::from_millis(jiff::Timestamp::now().as_millisecond());
-    let content = (VersionNumber(1), &Content::default());
-    let runs = (1..=75).map(|id| Trace { version: None, ..agent.run(id, content, now, &mut rng) });
-    let runs: Vec<_> = runs.collect();
-    let sent = reqwest::Client::new().post(place.url("/api/traces")).json(&runs).send().await;
-    assert_eq!(sent.unwrap().status(), 202);
 }
 
 /// How often each half was asked about.
