@@ -24,6 +24,13 @@ pub(super) fn resolve(
     let partitions = checks.within("kafka.partitions", raw.partitions, 1..=10_000);
     let replicas = checks.within("kafka.replication_factor", raw.replication_factor, 0..=10);
     name("kafka.prefix", &raw.prefix, checks);
+    let otlp_spans = checks.text("kafka.otlp_spans", raw.otlp_spans);
+    let otlp_logs = checks.text("kafka.otlp_logs", raw.otlp_logs);
+    name("kafka.otlp_spans", &otlp_spans, checks);
+    name("kafka.otlp_logs", &otlp_logs, checks);
+    if otlp_spans == otlp_logs {
+        checks.problem("kafka.otlp_logs", "must be another topic than kafka.otlp_spans");
+    }
     if let Some(instance) = &raw.instance {
         checks.text("kafka.instance", instance.clone());
         name("kafka.instance", instance, checks);
@@ -46,6 +53,8 @@ pub(super) fn resolve(
     let settings = KafkaSettings {
         brokers: raw.brokers,
         prefix: raw.prefix,
+        otlp_spans,
+        otlp_logs,
         instance: raw.instance,
         state_dir: data_dir.to_owned(),
         partitions: i32::try_from(partitions).unwrap_or(1),

@@ -36,6 +36,8 @@ pub(super) struct RawLog {
 pub(super) struct RawKafka {
     pub(super) brokers: String,
     pub(super) prefix: String,
+    pub(super) otlp_spans: String,
+    pub(super) otlp_logs: String,
     pub(super) instance: Option<String>,
     pub(super) create_topics: bool,
     pub(super) partitions: u64,

@@ -7,8 +7,18 @@ use std::fmt;
 pub enum Topic {
     /// In: runs, in any input format.
     AgentTraces,
+    /// In: how runs turned out, said later.
+    AgentFeedback,
     /// In: orders.
     PromptCommands,
+    /// In: spans, as an OpenTelemetry Collector writes them.
+    OtlpSpans,
+    /// In: log records, as an OpenTelemetry Collector writes them.
+    OtlpLogs,
+    /// Internal: spans and what is said of them, by trace.
+    TraceSpans,
+    /// Internal, compacted by trace and piece: traces whose runs are not whole yet.
+    TraceState,
     /// Internal: everything that concerns an agent, in one order.
     AgentEvents,
     /// Internal, compacted by agent and piece: the machines' state.
@@ -27,9 +37,14 @@ pub enum Topic {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::AgentTraces,
+        Self::AgentFeedback,
         Self::PromptCommands,
+        Self::OtlpSpans,
+        Self::OtlpLogs,
+        Self::TraceSpans,
+        Self::TraceState,
         Self::AgentEvents,
         Self::AgentState,
         Self::OptimizationRequests,
@@ -43,7 +58,12 @@ impl Topic {
     pub fn name(self) -> &'static str {
         match self {
             Self::AgentTraces => "agent-traces",
+            Self::AgentFeedback => "agent-feedback",
             Self::PromptCommands => "prompt-commands",
+            Self::OtlpSpans => "otlp_spans",
+            Self::OtlpLogs => "otlp_logs",
+            Self::TraceSpans => "trace-spans",
+            Self::TraceState => "trace-state",
             Self::AgentEvents => "agent-events",
             Self::AgentState => "agent-state",
             Self::OptimizationRequests => "optimization-requests",
@@ -61,15 +81,25 @@ impl Topic {
 
     /// Whether only the latest value of each key is kept.
     pub fn compacted(self) -> bool {
-        matches!(self, Self::AgentState | Self::PromptUpdates | Self::PromptVersions)
+        matches!(
+            self,
+            Self::TraceState | Self::AgentState | Self::PromptUpdates | Self::PromptVersions
+        )
     }
 
-    /// Whether its records are placed by the agent in their key, by [`super::partition_of`]. What
-    /// comes in from outside is not: its keys are not trusted.
-    pub fn placed_by_agent(self) -> bool {
+    /// Whether its records are placed by the agent or the trace in their key, by
+    /// [`super::partition_of`]. What comes in from outside is not: its keys are not trusted.
+    pub fn placed_by_key(self) -> bool {
         match self {
-            Self::AgentTraces | Self::PromptCommands | Self::DeadLetters => false,
-            Self::AgentEvents
+            Self::AgentTraces
+            | Self::AgentFeedback
+            | Self::PromptCommands
+            | Self::OtlpSpans
+            | Self::OtlpLogs
+            | Self::DeadLetters => false,
+            Self::TraceSpans
+            | Self::TraceState
+            | Self::AgentEvents
             | Self::AgentState
             | Self::OptimizationRequests
             | Self::PromptUpdates

@@ -96,6 +96,15 @@ fn start() -> Result<Broker, String> {
     }
 }
 
+/// The settings that give a server topics whose names all begin with `prefix`.
+pub(crate) fn topics_of(prefix: &str) -> [String; 3] {
+    [
+        format!("kafka.prefix={prefix}"),
+        format!("kafka.otlp_spans={prefix}otlp_spans"),
+        format!("kafka.otlp_logs={prefix}otlp_logs"),
+    ]
+}
+
 /// A prefix that nobody else has.
 pub(crate) fn fresh_prefix() -> String {
     format!("t{:012x}.", fastrand::u64(..1 << 48))
@@ -128,8 +137,11 @@ impl OnKafka {
     pub(crate) fn without_topics(partitions: i32, wanted_by: &str) -> Option<Self> {
         let broker = broker(wanted_by)?;
         let dir = TempDir::new().unwrap();
+        let prefix = fresh_prefix();
         let settings = KafkaSettings {
-            prefix: fresh_prefix(),
+            otlp_spans: format!("{prefix}otlp_spans"),
+            otlp_logs: format!("{prefix}otlp_logs"),
+            prefix,
             partitions,
             ..KafkaSettings::new(&broker.address, dir.path())
         };

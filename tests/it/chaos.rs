@@ -19,7 +19,7 @@ use whetstone::consume::{KafkaLog, KafkaSettings, Log, NewRecord, Topic};
 use whetstone::govern::{AgentView, Content, Event, EventBody, Request, VersionRecord};
 use whetstone::simulate::simulated_agents;
 
-use crate::broker::{script, skip};
+use crate::broker::{script, skip, topics_of};
 use crate::killed::setting;
 use crate::log_conformance::{read, table};
 use crate::server::{run_in, whetstone, write_configs};
@@ -124,6 +124,8 @@ impl World {
     pub(crate) fn log(&self) -> KafkaLog {
         let settings = KafkaSettings {
             prefix: self.prefix.clone(),
+            otlp_spans: format!("{}otlp_spans", self.prefix),
+            otlp_logs: format!("{}otlp_logs", self.prefix),
             partitions: PARTITIONS,
             ..KafkaSettings::new(&self.kafka.address, self.dir.path().join("test"))
         };
@@ -147,10 +149,12 @@ impl World {
         command.arg("run").env("FAILPOINTS", failpoints);
         let data = instance.dir.join("data").display().to_string();
         let repo = instance.dir.join("repo").display().to_string();
+        for setting in topics_of(&self.prefix) {
+            command.args(["--set", &setting]);
+        }
         for setting in [
             "log.kind=kafka".to_owned(),
             format!("kafka.brokers={}", self.kafka.address),
-            format!("kafka.prefix={}", self.prefix),
             "kafka.properties.session.timeout.ms=6000".to_owned(),
             format!("data_dir={data}"),
             format!("repo.path={repo}"),

@@ -62,7 +62,8 @@ impl Place {
             (&self.on_kafka.settings.prefix, self.on_kafka.dir.path().join("data"));
         let text = format!(
             "log: {{ kind: kafka }}\ndata_dir: {data:?}\nllm: {{ enabled: false }}\n\
-             kafka: {{ brokers: '{brokers}', prefix: {prefix}, partitions: 1, \
+             kafka: {{ brokers: '{brokers}', prefix: {prefix}, \
+             otlp_spans: {prefix}otlp_spans, otlp_logs: {prefix}otlp_logs, partitions: 1, \
              security: {{ {security} }}, {more} }}\n"
         );
         self.file(&format!("whetstone-{:x}.yaml", fastrand::u64(..)), &text).into()

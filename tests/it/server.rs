@@ -11,7 +11,7 @@ use whetstone::config::{Config, Log};
 use whetstone::consume::KafkaSettings;
 use whetstone::simulate::simulated_agents;
 
-use crate::broker::{OnKafka, broker, fresh_prefix};
+use crate::broker::{OnKafka, broker, fresh_prefix, topics_of};
 
 /// The binary under test.
 pub(crate) fn whetstone() -> Command {
@@ -75,8 +75,8 @@ impl Place {
         place.settings.extend([
             "log.kind=kafka".to_owned(),
             format!("kafka.brokers={}", kafka.settings.brokers),
-            format!("kafka.prefix={}", kafka.settings.prefix),
         ]);
+        place.settings.extend(topics_of(&kafka.settings.prefix));
         place
     }
 
@@ -84,10 +84,8 @@ impl Place {
     pub(crate) fn on_new_topics(settings: &[&str], wanted_by: &str) -> Option<Self> {
         let broker = broker(wanted_by)?;
         let mut place = Self::new(&["log.kind=kafka", "llm.enabled=false"]);
-        place.settings.extend([
-            format!("kafka.brokers={}", broker.address),
-            format!("kafka.prefix={}", fresh_prefix()),
-        ]);
+        place.settings.push(format!("kafka.brokers={}", broker.address));
+        place.settings.extend(topics_of(&fresh_prefix()));
         place.settings.extend(settings.iter().map(|text| (*text).to_owned()));
         Some(place)
     }

@@ -57,11 +57,21 @@ impl Cluster {
 
     /// The topic's name on the brokers.
     pub(super) fn name(&self, topic: Topic) -> String {
-        format!("{}{topic}", self.settings.prefix)
+        match topic {
+            Topic::OtlpSpans => self.settings.otlp_spans.clone(),
+            Topic::OtlpLogs => self.settings.otlp_logs.clone(),
+            ours => format!("{}{ours}", self.settings.prefix),
+        }
     }
 
     /// The topic of that name.
     pub(super) fn topic(&self, name: &str) -> Option<Topic> {
+        if name == self.settings.otlp_spans {
+            return Some(Topic::OtlpSpans);
+        }
+        if name == self.settings.otlp_logs {
+            return Some(Topic::OtlpLogs);
+        }
         Topic::named(name.strip_prefix(&self.settings.prefix)?)
     }
 
@@ -102,7 +112,7 @@ impl Cluster {
 
     /// Where `record` must go; none if anywhere will do.
     pub(super) fn placement(&self, record: &NewRecord) -> Result<Option<i32>, LogError> {
-        if !record.topic.placed_by_agent() {
+        if !record.topic.placed_by_key() {
             return Ok(None);
         }
         Ok(Some(partition_of(&record.key, self.partitions(record.topic)?)))

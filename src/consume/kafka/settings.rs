@@ -12,6 +12,11 @@ pub struct KafkaSettings {
     pub brokers: String,
     /// Stands before the names of topics, groups and transactional ids; may be empty.
     pub prefix: String,
+    /// The whole names of the topics that OpenTelemetry Collectors write spans and log records to: these
+    /// are others' topics, and have no prefix of ours.
+    pub otlp_spans: String,
+    /// See [`KafkaSettings::otlp_spans`].
+    pub otlp_logs: String,
     /// Names this instance, to be the same after a restart and another for every other instance, e.g.
     /// a StatefulSet's pod name. If not given, a name is kept in `state_dir`.
     pub instance: Option<String>,
@@ -76,6 +81,8 @@ impl KafkaSettings {
         Self {
             brokers: brokers.into(),
             prefix: String::new(),
+            otlp_spans: "otlp_spans".to_owned(),
+            otlp_logs: "otlp_logs".to_owned(),
             instance: None,
             state_dir: state_dir.into(),
             partitions: 12,

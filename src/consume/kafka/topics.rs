@@ -16,8 +16,11 @@ use super::context::Context;
 use super::{LogError, Topic, problem};
 
 /// Topics that must have as many partitions as each other: an agent's events, state and versions
-/// meet in partitions of one number.
-const TOGETHER: [Topic; 3] = [Topic::AgentEvents, Topic::AgentState, Topic::PromptVersions];
+/// meet in partitions of one number, and a trace's spans and state.
+const TOGETHER: [&[Topic]; 2] = [
+    &[Topic::AgentEvents, Topic::AgentState, Topic::PromptVersions],
+    &[Topic::TraceSpans, Topic::TraceState],
+];
 
 /// One thing that is wrong with a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,9 +155,7 @@ pub(super) fn check(cluster: &Cluster) -> Result<Vec<Problem>, LogError> {
         match cluster.count(topic)? {
             Some(count) => {
                 there.push(topic);
-                if TOGETHER.contains(&topic) {
-                    counts.push((topic, count));
-                }
+                counts.push((topic, count));
             }
             None => problems.push(Problem {
                 topic: cluster.name(topic),
@@ -163,7 +164,11 @@ pub(super) fn check(cluster: &Cluster) -> Result<Vec<Problem>, LogError> {
             }),
         }
     }
-    problems.extend(uneven(cluster, &counts));
+    for together in TOGETHER {
+        let counts: Vec<_> =
+            counts.iter().copied().filter(|(topic, _)| together.contains(topic)).collect();
+        problems.extend(uneven(cluster, &counts));
+    }
     problems.extend(wrong_settings(cluster, &there)?);
     Ok(problems)
 }
@@ -240,7 +245,7 @@ fn unseen(cluster: &Cluster, why: &str) -> Problem {
         what: format!(
             "the topics' settings cannot be looked at: {why}. See for yourself that {} have \
              cleanup.policy=compact, the others delete, and that dead-letters takes records as large \
-             as agent-traces and prompt-commands do",
+             as the topics that come in do",
             compacted.join(", ")
         ),
         fatal: false,
@@ -271,7 +276,13 @@ fn wrong_policy(topic: Topic, name: &str, found: &ConfigResource) -> Option<Prob
 fn too_small(cluster: &Cluster, sizes: &[(Topic, u64)]) -> Vec<Problem> {
     let size = |wanted| sizes.iter().find(|(topic, _)| *topic == wanted).map(|(_, size)| *size);
     let Some(letters) = size(Topic::DeadLetters) else { return Vec::new() };
-    let inputs = [Topic::AgentTraces, Topic::PromptCommands];
+    let inputs = [
+        Topic::AgentTraces,
+        Topic::AgentFeedback,
+        Topic::PromptCommands,
+        Topic::OtlpSpans,
+        Topic::OtlpLogs,
+    ];
     let problem = |topic| {
         let taken = size(topic).filter(|taken| *taken > letters)?;
         Some(Problem {
