@@ -12,6 +12,7 @@ mod draft;
 mod excerpt;
 mod found;
 mod native;
+pub mod otlp;
 mod reasoning;
 mod reject;
 mod report;

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Reason {
     /// Not valid JSON, or nested too deeply.
     MalformedJson,
+    /// Not a protobuf message of the kind that the topic or the route takes.
+    MalformedProtobuf,
     /// Not UTF-8.
     InvalidUtf8,
     /// JSON, but of no known format.
@@ -36,6 +38,16 @@ pub enum Reason {
     RecordTooLarge,
     /// The run has more steps than are read.
     TooManySteps,
+    /// A span without an id, or with one that is none.
+    InvalidSpan,
+    /// What is said of a span does not say of which trace it is.
+    NoTrace,
+    /// Spans of an agent's run whose agent's own span never came.
+    NoAgentSpan,
+    /// The spans of one run name several prompt versions.
+    MixedVersions,
+    /// Spans given up since too many others were held.
+    TooManySpans,
     /// A command that does not parse, or that asks for what does not exist.
     InvalidCommand,
 }
@@ -45,6 +57,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "malformed_json",
+            Self::MalformedProtobuf => "malformed_protobuf",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::UnknownFormat => "unknown_format",
             Self::UnknownEvent => "unknown_event",
@@ -58,6 +71,11 @@ impl Reason {
             Self::NotFinite => "not_finite",
             Self::RecordTooLarge => "record_too_large",
             Self::TooManySteps => "too_many_steps",
+            Self::InvalidSpan => "invalid_span",
+            Self::NoTrace => "no_trace",
+            Self::NoAgentSpan => "no_agent_span",
+            Self::MixedVersions => "mixed_versions",
+            Self::TooManySpans => "too_many_spans",
             Self::InvalidCommand => "invalid_command",
         }
     }
