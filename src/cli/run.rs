@@ -60,7 +60,7 @@ fn log(env: &Env) -> Result<Arc<dyn Log>, Failure> {
     let config::Log::Kafka { settings, create_topics } = &env.config.log else {
         return env.log();
     };
-    let log = KafkaLog::open(settings.clone()).map_err(Failure::failed)?;
+    let log = KafkaLog::open((**settings).clone()).map_err(Failure::failed)?;
     if *create_topics {
         for topic in log.create_topics().map_err(Failure::failed)? {
             tracing::info!(%topic, "created");

@@ -62,7 +62,7 @@ pub(super) fn resolve(
         token_file: raw.security.token_file.map(PathBuf::from),
         properties,
     };
-    Log::Kafka { settings, create_topics: raw.create_topics }
+    Log::Kafka { settings: Box::new(settings), create_topics: raw.create_topics }
 }
 
 fn is_address(text: &str) -> bool {

@@ -88,7 +88,7 @@ pub enum Log {
     /// On a Kafka cluster.
     Kafka {
         /// The cluster.
-        settings: KafkaSettings,
+        settings: Box<KafkaSettings>,
         /// Whether topics that are missing may be created at the start.
         create_topics: bool,
     },

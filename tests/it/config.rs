@@ -487,7 +487,7 @@ fn kafka(section: &str) -> String {
 
 fn settings(written: &Written<'_>) -> KafkaSettings {
     match written.load().unwrap().log {
-        Log::Kafka { settings, .. } => settings,
+        Log::Kafka { settings, .. } => *settings,
         Log::Embedded => panic!("not on Kafka"),
     }
 }

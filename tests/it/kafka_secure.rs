@@ -80,7 +80,7 @@ impl Place {
 
 fn settings(config: &Config) -> KafkaSettings {
     match &config.log {
-        LogConfig::Kafka { settings, .. } => settings.clone(),
+        LogConfig::Kafka { settings, .. } => (**settings).clone(),
         LogConfig::Embedded => panic!("not on Kafka"),
     }
 }

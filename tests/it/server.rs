@@ -100,7 +100,7 @@ impl Place {
     /// What reaches its cluster.
     pub(crate) fn kafka(&self) -> KafkaSettings {
         match self.config().log {
-            Log::Kafka { settings, .. } => settings,
+            Log::Kafka { settings, .. } => *settings,
             Log::Embedded => panic!("not on Kafka"),
         }
     }

@@ -202,10 +202,10 @@ fn messages_text(value: &Value, who: Who) -> Option<String> {
     };
     let mut texts = list.iter().filter(|message| speaks(message, who)).filter_map(words);
     match who {
-        Who::Person => texts.last(),
+        Who::Person => texts.next_back(),
         Who::Model => {
-            let texts: Vec<_> = texts.by_ref().collect();
-            Some(texts.join("\n")).filter(|text| !text.is_empty())
+            let text = texts.collect::<Vec<_>>().join("\n");
+            Some(text).filter(|text| !text.is_empty())
         }
     }
 }
