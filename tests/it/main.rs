@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod agent;
+mod assembly;
 mod attacks;
 mod broker;
 mod candidates;

@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::trace::v1 as proto;
 use serde::{Deserialize, Serialize};
 
 use self::attributes::Attributes;
+pub(in crate::decode) use self::conventions::agent_name;
 pub use self::evaluation::Evaluation;
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::prompts::PromptLink;
