@@ -13,6 +13,9 @@ use crate::decode::{Reason, Reject};
 /// The most spans of which is remembered whose run they were.
 const MAX_CLAIMS: usize = 1_000;
 
+/// The most runs that are told of one trace.
+const MAX_RUNS: usize = 4_096;
+
 /// A trace whose runs are not all told, or were lately.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -110,17 +113,28 @@ impl Open {
             out.tally.duplicate += 1;
             return;
         }
-        if self.outcomes.given_up && is_agent(&span) {
-            self.outcomes.runs.insert(span.id, None);
-            self.stored.outcomes_changed = true;
-            let detail =
-                "the agent's span came after its other spans were given up: raise otel.timeout";
-            out.given_up(self.trace, Reject::new(Reason::NoAgentSpan, detail), 1);
+        if is_agent(&span)
+            && let Err(reject) = self.room_for_a_run()
+        {
+            out.given_up(self.trace, reject, 1);
             return;
         }
         self.stored.fresh.spans.push((at, span.clone()));
         self.stored.fresh.last = self.outcomes.last;
         self.keep(span, at);
+    }
+
+    fn room_for_a_run(&self) -> Result<(), Reject> {
+        if self.outcomes.given_up {
+            let detail =
+                "the agent's span came after its other spans were given up: raise otel.timeout";
+            return Err(Reject::new(Reason::NoAgentSpan, detail));
+        }
+        if self.outcomes.runs.len().max(self.arrived.len()) >= MAX_RUNS {
+            let detail = format!("a trace holds {MAX_RUNS} runs at most");
+            return Err(Reject::new(Reason::TooManySpans, detail));
+        }
+        Ok(())
     }
 
     fn keep(&mut self, span: Span, at: EventTime) {
@@ -379,10 +393,11 @@ impl Open {
             changes.extend(self.stored.outcomes.then(|| gone(None)));
             return changes;
         }
-        let fresh = std::mem::take(&mut self.stored.fresh);
-        if fresh != Part::default() {
-            let piece = Some(TracePiece::Part(fresh));
-            changes.push(TraceChange { key: key(Some(self.stored.parts)), piece });
+        for part in std::mem::take(&mut self.stored.fresh).split() {
+            changes.push(TraceChange {
+                key: key(Some(self.stored.parts)),
+                piece: Some(TracePiece::Part(part)),
+            });
             self.stored.parts = self.stored.parts.saturating_add(1);
         }
         let outcomes = &self.outcomes;

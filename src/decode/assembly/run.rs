@@ -53,6 +53,7 @@ impl Found<'_> {
             steps: self.steps(&llm),
             retries: self.retries,
             tokens: usage.tokens,
+            cost_usd: usage.cost_micros.map(dollars),
             rounds: rounds(&llm),
         };
         draft.check(&Options::arrived(arrived))
@@ -220,6 +221,14 @@ fn llm_of(span: &Span) -> Option<&LlmFacts> {
 #[expect(clippy::cast_precision_loss, reason = "a double holds months of nanoseconds")]
 fn seconds(span: &Span) -> f64 {
     span.end.saturating_sub(span.start) as f64 / 1e9
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double holds billions of dollars to the millionth"
+)]
+fn dollars(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }
 
 fn time(nanos: u64) -> EventTime {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentName, EventTime};
-use crate::decode::otlp::{Evaluation, Span, SpanId, TraceId};
+use crate::decode::otlp::{Evaluation, MAX_BATCH_BYTES, Span, SpanId, TraceId};
 
 /// The key of a piece: a trace, alone or with the number of what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,30 @@ pub struct Part {
     pub evaluations: Vec<Evaluation>,
     /// When the last of it arrived.
     pub last: EventTime,
+}
+
+impl Part {
+    /// The same in parts that fit a record; none of nothing.
+    pub(super) fn split(self) -> Vec<Self> {
+        if self == Self::default() {
+            return Vec::new();
+        }
+        let Self { spans, evaluations, last } = self;
+        let mut parts = vec![Self { spans: Vec::new(), evaluations, last }];
+        let mut weight = 0;
+        for (at, span) in spans {
+            let more = span.weight();
+            if weight + more > MAX_BATCH_BYTES {
+                parts.push(Self { last, ..Self::default() });
+                weight = 0;
+            }
+            weight += more;
+            if let Some(part) = parts.last_mut() {
+                part.spans.push((at, span));
+            }
+        }
+        parts
+    }
 }
 
 /// What became of a trace's runs.

@@ -33,7 +33,11 @@ use super::limits::MAX_REJECTS;
 use super::text::{MAX_ERROR_BYTES, clean, cut};
 use super::{Outcome, Reason, Reject};
 
-/// What one record or request holds of one trace. Its serde form travels on `trace-spans`.
+/// The most bytes of spans, by [`Span::weight`], in one [`Batch`]: with room to spare for how they are
+/// written, it fits a record.
+pub const MAX_BATCH_BYTES: usize = 512 * 1024;
+
+/// What one record or request holds of one trace, or a part of that. Its serde form travels on `trace-spans`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// The trace.
@@ -49,7 +53,7 @@ pub struct Batch {
 /// What a record or a request turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Received {
-    /// Its traces, in order of their ids.
+    /// Its traces, in order of their ids; a large one in several parts.
     pub batches: Vec<Batch>,
     /// Spans or log records that are kept.
     pub kept: usize,
@@ -131,8 +135,26 @@ impl Gathered {
     }
 
     fn finish(self) -> Received {
-        Received { batches: self.batches.into_values().collect(), ..self.received }
+        Received { batches: self.batches.into_values().flat_map(parts).collect(), ..self.received }
     }
+}
+
+fn parts(batch: Batch) -> Vec<Batch> {
+    let Batch { trace, spans, evaluations } = batch;
+    let mut parts = vec![Batch { trace, spans: Vec::new(), evaluations }];
+    let mut weight = 0;
+    for span in spans {
+        let more = span.weight();
+        if weight + more > MAX_BATCH_BYTES {
+            parts.push(Batch { trace, spans: Vec::new(), evaluations: Vec::new() });
+            weight = 0;
+        }
+        weight += more;
+        if let Some(part) = parts.last_mut() {
+            part.spans.push(span);
+        }
+    }
+    parts
 }
 
 fn service(resource: Option<&Resource>) -> Option<String> {
