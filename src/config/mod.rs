@@ -15,6 +15,7 @@ mod gate;
 mod kafka;
 mod key;
 mod layers;
+mod otel;
 mod policy;
 mod raw;
 mod resolve;
@@ -38,6 +39,7 @@ use self::raw::Raw;
 use self::shape::Shape;
 use crate::base::AgentName;
 use crate::consume::KafkaSettings;
+use crate::decode::otlp;
 use crate::govern::Policy;
 use crate::hygiene::RedactionRules;
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub gate: Option<Gate>,
     /// What is hidden before anything leaves for a model; every rule compiles.
     pub redaction: RedactionRules,
+    /// What is made of OpenTelemetry's spans.
+    pub otel: Otel,
     policy: Policy,
     agents: BTreeMap<AgentName, Policy>,
 }
@@ -179,6 +183,15 @@ pub struct Proposals {
     pub evidence_tokens: usize,
     /// A file with the layout of the evidence; whetstone's own if not given.
     pub template: Option<PathBuf>,
+}
+
+/// What is made of OpenTelemetry's spans.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Otel {
+    /// How they become runs.
+    pub rules: otlp::Rules,
+    /// Bytes of memory for spans whose runs are not whole yet.
+    pub max_bytes: usize,
 }
 
 /// What tries a candidate before any live run sees it.

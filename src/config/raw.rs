@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) proposals: RawProposals,
     pub(super) gate: RawGate,
     pub(super) redaction: RawRedaction,
+    pub(super) otel: RawOtel,
     #[serde(flatten)]
     pub(super) policy: RawPolicy,
     /// Each a part of a [`RawPolicy`].
@@ -131,6 +132,24 @@ pub(super) struct RawRedaction {
     pub(super) ips: bool,
     #[serde(default)]
     pub(super) rules: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawOtel {
+    pub(super) grace: String,
+    pub(super) timeout: String,
+    pub(super) remember: String,
+    pub(super) memory_mib: u64,
+    pub(super) outcome: RawOtelOutcome,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawOtelOutcome {
+    pub(super) evaluations: String,
+    pub(super) threshold: f64,
+    pub(super) attributes: String,
+    pub(super) aborted_errors: String,
+    pub(super) unset: String,
 }
 
 /// What may differ from agent to agent.

@@ -16,7 +16,7 @@ use super::raw::{
 };
 use super::secret::configured;
 use super::shape::merge;
-use super::{Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, policy};
+use super::{Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, otel, policy};
 use crate::base::AgentName;
 use crate::govern::Policy;
 use crate::hygiene::{RedactionRules, Redactor};
@@ -48,6 +48,7 @@ pub(super) fn resolve(
         proposals: proposals(raw.proposals, &mut checks),
         gate: gate::resolve(&raw.gate, environment, &mut checks),
         redaction: redaction(raw.redaction, &mut checks),
+        otel: otel::resolve(&raw.otel, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
     };

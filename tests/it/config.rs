@@ -9,8 +9,12 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use whetstone::base::AgentName;
-use whetstone::config::{Config, ConfigError, DEFAULTS, Hook, Llm, LlmPrice, Log, Repo, Roles};
+use whetstone::config::{
+    Config, ConfigError, DEFAULTS, Hook, Llm, LlmPrice, Log, Otel, Repo, Roles,
+};
 use whetstone::consume::KafkaSettings;
+use whetstone::decode::Outcome;
+use whetstone::decode::otlp::Rules;
 use whetstone::fold::WindowKind;
 use whetstone::govern::{LlmBudget, Rollout};
 use whetstone::hygiene::{RedactionRules, Redactor};
@@ -336,6 +340,72 @@ fn a_redaction_rule_that_makes_no_sense_is_refused() {
     check(&rule(r"\w{1000}{100}"), "size limit");
     check("redaction:\n  rules:\n    desk: [a]", "takes a text");
     assert!(file("redaction: { names: true }").error().contains("there is no key redaction.names"));
+}
+
+#[test]
+fn operators_say_what_becomes_of_spans() {
+    let defaults = Otel { rules: Rules::default(), max_bytes: 256 << 20 };
+    assert_eq!(Config::default().otel, defaults);
+    let text = "
+otel:
+  grace: 0s
+  memory_mib: 1
+  outcome:
+    evaluations: correctness 'Task completed'
+    attributes: run.result  run.ok
+    unset: success
+";
+    let environment: &[_] =
+        &[("WHETSTONE_OTEL__OUTCOME__THRESHOLD", "3"), ("WHETSTONE_OTEL__TIMEOUT", "2h")];
+    let flags: &[_] = &["otel.outcome.aborted_errors=timeout 503", "otel.remember=2h"];
+    let otel = Written { file: text, environment, flags }.load().unwrap().otel;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let rules = Rules {
+        evaluations: names(&["correctness", "Task completed"]),
+        threshold: 3.0,
+        outcome_attributes: names(&["run.result", "run.ok"]),
+        aborted_errors: names(&["timeout", "503"]),
+        unset: Outcome::Success,
+        grace: 0,
+        timeout: 2 * HOUR,
+        remember: 2 * HOUR,
+    };
+    assert_eq!(otel, Otel { rules, max_bytes: 1 << 20 });
+}
+
+#[test]
+fn rules_for_spans_that_make_no_sense_are_refused() {
+    let errors = errors(&[
+        "otel: { grace: 2h, timeout: 0s, remember: 31d, memory_mib: 0 }",
+        "otel: { grace: 1m, timeout: 30s }",
+        "otel: { timeout: 2d }",
+        "otel: { outcome: { evaluations: \"it's\" } }",
+        "otel: { outcome: { threshold: high, unset: aborted } }",
+        "otel: { outcome: { threshold: 1e7 } }",
+        "agents: { mitigation: { otel: { grace: 1s } } }",
+    ]);
+    assert_snapshot!(errors, @r#"
+    otel: { grace: 2h, timeout: 0s, remember: 31d, memory_mib: 0 }
+        4 problems in the configuration:
+      whetstone.yaml:1: otel.memory_mib must be from 1 to 65536, not 0
+      whetstone.yaml:1: otel.grace must be from 0s to 1h, not 2h
+      whetstone.yaml:1: otel.timeout must be from 1s to 7d, not 0s
+      whetstone.yaml:1: otel.remember must be from 1m to 30d, not 31d
+    otel: { grace: 1m, timeout: 30s }
+        whetstone.yaml:1: otel.timeout must be at least otel.grace (1m), not 30s
+    otel: { timeout: 2d }
+        whetstone.yaml:1: otel.remember must be at least otel.timeout (2d), not 24h
+    otel: { outcome: { evaluations: "it's" } }
+        whetstone.yaml:1: otel.outcome.evaluations has a quote that does not end
+    otel: { outcome: { threshold: high, unset: aborted } }
+        2 problems in the configuration:
+      whetstone.yaml:1: otel.outcome.threshold takes a number, not "high"
+      whetstone.yaml:1: otel.outcome.unset must be unknown, success or failure, not "aborted"
+    otel: { outcome: { threshold: 1e7 } }
+        whetstone.yaml:1: otel.outcome.threshold must be from -1000000 to 1000000, not 10000000
+    agents: { mitigation: { otel: { grace: 1s } } }
+        whetstone.yaml:1: there is no key agents.mitigation.otel: otel is the same for all agents
+    "#);
 }
 
 #[test]
