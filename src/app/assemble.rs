@@ -14,7 +14,7 @@ use crate::consume::{NewRecord, Partition, Polled, Record, Share, Topic};
 use crate::decode::Run;
 use crate::decode::assembly::{Assembled, Assembly, GivenUp, Tally, Verdict};
 use crate::decode::otlp::Batch;
-use crate::govern::{Event, EventBody};
+use crate::govern::{Event, EventBody, Label};
 
 const BATCH: usize = 512;
 /// How soon it is noticed that a run's grace period is over.

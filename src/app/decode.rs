@@ -108,7 +108,7 @@ fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
         EventBody::Started(_) => Kind::Started,
-        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
+        EventBody::Command(_) | EventBody::Label(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 
