@@ -4,6 +4,7 @@
 //! wrong with one span costs that one alone.
 
 mod attributes;
+mod batch;
 mod conventions;
 mod evaluation;
 mod ids;
@@ -19,9 +20,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
-use serde::{Deserialize, Serialize};
 
 use self::attributes::Attributes;
+pub use self::batch::Batch;
 pub use self::evaluation::Evaluation;
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::prompts::PromptLink;
@@ -31,19 +32,6 @@ pub use self::wire::Encoding;
 use super::limits::MAX_REJECTS;
 use super::text::{MAX_ERROR_BYTES, clean, cut};
 use super::{Outcome, Reason, Reject};
-
-/// What one record or request holds of one trace. Its serde form travels on `trace-spans`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Batch {
-    /// The trace.
-    pub trace: TraceId,
-    /// Spans of it, as they came.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub spans: Vec<Span>,
-    /// Evaluations that came by themselves.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evaluations: Vec<Evaluation>,
-}
 
 /// What a record or a request turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
