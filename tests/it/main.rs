@@ -32,6 +32,7 @@ mod log_killed;
 mod log_model;
 mod model_down;
 mod optimize;
+mod otlp_http;
 mod patterns;
 mod patterns_guidance;
 mod patterns_offer;
