@@ -146,7 +146,8 @@ impl App {
         let prompts: serve::Prompts = Arc::new(move |agent, unit| prompts.get(agent, unit));
         let (log, metrics) = (self.log.clone(), self.metrics.clone());
         let token = self.config.http.token.clone();
-        Server { log, views, prompts, metrics, ready, token }
+        let otel = Arc::new(self.config.otel.rules.clone());
+        Server { log, views, prompts, otel, metrics, ready, token }
     }
 }
 

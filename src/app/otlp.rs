@@ -6,8 +6,6 @@ use crate::consume::{NewRecord, Record, Topic};
 use crate::decode::Reject;
 use crate::decode::otlp::{Batch, Encoding, Received, Rules, logs, spans};
 
-use super::codec;
-
 /// What a record held, for those who count.
 pub(super) struct Items {
     signal: &'static str,
@@ -37,7 +35,7 @@ pub(super) fn read(
         _ => ("traces", spans(&record.value, encoding, rules)?),
     };
     let Received { batches, kept, ignored, refused, rejects } = received;
-    let outputs = batches.iter().map(batch).collect();
+    let outputs = batches.iter().flat_map(placed).collect();
     // The record as it came is the dead letter, once, whatever number of its spans make no sense.
     let reject = rejects.into_iter().next().map(|first| {
         let detail = format!("{refused} refused of {}, first: {}", kept + refused, first.detail);
@@ -46,7 +44,9 @@ pub(super) fn read(
     Ok((outputs, Items { signal, kept, refused, ignored }, reject))
 }
 
-/// A batch as its record.
-pub(super) fn batch(batch: &Batch) -> NewRecord {
-    codec::json(Topic::TraceSpans, batch.trace.to_string(), batch)
+/// A batch as its records.
+fn placed(batch: &Batch) -> impl Iterator<Item = NewRecord> {
+    let key = batch.trace.to_string();
+    let values = batch.written(Batch::RECORD_BYTES).into_iter();
+    values.map(move |value| NewRecord::new(Topic::TraceSpans, key.clone(), value))
 }

@@ -40,6 +40,12 @@ pub struct Metrics {
     pub trace_bytes_held: IntGauge,
     /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
     pub runs_refused: IntCounterVec,
+    /// `whetstone_otlp_requests_total{signal,result}`: messages of OpenTelemetry's: taken, refused whole,
+    /// unavailable (to be sent again), ignored (all metrics).
+    pub otlp_requests: IntCounterVec,
+    /// `whetstone_otlp_items_total{signal,result}`: spans and log records in those that were taken: kept,
+    /// refused, ignored (log records that say nothing of a run).
+    pub otlp_items: IntCounterVec,
     /// `whetstone_optimizations_total{result}`: proposals by result: edits, no_change.
     pub optimizations: IntCounterVec,
     /// `whetstone_llm_fallbacks_total{reason}`: optimizations in which pattern edits stood in for the model.
@@ -176,6 +182,16 @@ impl Metrics {
                 "whetstone_runs_refused_total",
                 "Runs that joined no window, by reason.",
                 "reason",
+            )?,
+            otlp_requests: counters(
+                "whetstone_otlp_requests_total",
+                "Messages of OpenTelemetry's, by what they are about and by result.",
+                &["signal", "result"],
+            )?,
+            otlp_items: counters(
+                "whetstone_otlp_items_total",
+                "Spans and log records in them, by result.",
+                &["signal", "result"],
             )?,
             optimizations: counter(
                 "whetstone_optimizations_total",

@@ -4,8 +4,7 @@ use super::Otel;
 use super::checks::Checks;
 use super::duration::{DAY, HOUR, SECOND};
 use super::raw::{RawOtel, RawOtelOutcome};
-use crate::decode::Outcome;
-use crate::decode::otlp::Rules;
+use crate::decode::{Outcome, otlp};
 
 const MIB: usize = 1024 * 1024;
 
@@ -18,7 +17,7 @@ pub(super) fn resolve(raw: &RawOtel, checks: &mut Checks) -> Otel {
     }
 }
 
-fn rules(raw: &RawOtel, checks: &mut Checks) -> Rules {
+fn rules(raw: &RawOtel, checks: &mut Checks) -> otlp::Rules {
     let RawOtelOutcome { evaluations, threshold, attributes, aborted_errors, unset } = &raw.outcome;
     let before = checks.problems.len();
     let grace = checks.duration("otel.grace", &raw.grace, 0..=HOUR);
@@ -34,7 +33,7 @@ fn rules(raw: &RawOtel, checks: &mut Checks) -> Rules {
         let what = format!("must be at least otel.timeout ({}), not {}", raw.timeout, raw.remember);
         checks.problem("otel.remember", what);
     }
-    Rules {
+    otlp::Rules {
         evaluations: names("otel.outcome.evaluations", evaluations, checks),
         threshold: checks.within("otel.outcome.threshold", *threshold, -1e6..=1e6),
         outcome_attributes: names("otel.outcome.attributes", attributes, checks),

@@ -1,6 +1,6 @@
 //! What can go wrong with a request, as JSON with a hint.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 
@@ -15,6 +15,9 @@ pub enum ApiError {
     /// The body is not marked as JSON.
     #[error("send `Content-Type: application/json` or `application/x-ndjson`")]
     ContentType,
+    /// The body of a message of OpenTelemetry's is marked as something that is not taken.
+    #[error("{0}")]
+    OtlpType(String),
     /// The body is not what the route takes.
     #[error("{0}")]
     BadBody(String),
@@ -59,21 +62,43 @@ impl From<LogError> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let status = match &self {
+/// Seconds after which to try again, where that helps.
+const RETRY_AFTER: &str = "5";
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType | Self::OtlpType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BadBody(_) | Self::BadUnit(_) => StatusCode::BAD_REQUEST,
             Self::NoAgent(_) | Self::NoPrompt(_) => StatusCode::NOT_FOUND,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotReady | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        // That it is not ready yet is an answer, not a failure.
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        }
+    }
+
+    /// Tells the operator, if this is for them. That it is not ready yet is an answer, not a failure.
+    pub(super) fn log(&self) {
+        if self.status() == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
-        (status, Json(json!({ "error": self.to_string() }))).into_response()
+    }
+
+    /// The response with this status that says `body`.
+    pub(super) fn answered_with(&self, body: impl IntoResponse) -> Response {
+        self.log();
+        let status = self.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            (status, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response()
+        } else {
+            (status, body).into_response()
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.answered_with(Json(json!({ "error": self.to_string() })))
     }
 }

@@ -1,10 +1,12 @@
 //! Stage 7: HTTP. Health, metrics, traces in, agents out.
 //!
 //! Reads views and appends records; changes no state itself. Binds to loopback unless configured
-//! otherwise; what changes state wants the token if there is one, and a JSON content type always, so
-//! that no web page can post here unasked.
+//! otherwise; what changes state wants the token if there is one, and always a content type that no web
+//! page can post here unasked.
 
 mod error;
+mod headers;
+mod otlp;
 mod prompt;
 mod split;
 mod traces;
@@ -26,6 +28,7 @@ pub use prompt::{Assigned, Because, parse_unit};
 
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
+use crate::decode;
 use crate::govern::AgentView;
 
 /// The largest request body, in bytes.
@@ -46,6 +49,8 @@ pub struct Server {
     pub views: Views,
     /// What agents ask before they run.
     pub prompts: Prompts,
+    /// What becomes of OpenTelemetry's spans.
+    pub otel: Arc<decode::otlp::Rules>,
     /// What Prometheus sees.
     pub metrics: Metrics,
     /// Whether the roles have restored their state.
@@ -78,7 +83,8 @@ pub fn router(server: Server) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(server)
+        .with_state(server.clone())
+        .merge(otlp::routes(server))
 }
 
 async fn all(server: &Server) -> Result<Vec<AgentView>, ApiError> {

@@ -328,7 +328,7 @@ fn runs_of_one_agent_meet_in_one_partition_however_they_were_keyed() {
 }
 
 /// A log that fails in one way.
-struct Failing(fn() -> LogError);
+pub(crate) struct Failing(pub(crate) fn() -> LogError);
 
 impl Log for Failing {
     fn append(&self, _: Vec<NewRecord>) -> Result<(), LogError> {
@@ -361,6 +361,7 @@ fn a_failure_of_the_log_has_the_status_that_tells_a_client_whether_to_try_again(
             log: Arc::new(Failing(failure)),
             views: Arc::new(move || Err(ApiError::from(failure()))),
             prompts: Arc::new(move |_, _| Err(ApiError::from(failure()))),
+            otel: Arc::default(),
             metrics: Metrics::new().unwrap(),
             ready: Arc::default(),
             token: None,

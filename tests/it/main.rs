@@ -33,6 +33,7 @@ mod log_killed;
 mod log_model;
 mod model_down;
 mod optimize;
+mod otlp_http;
 mod otlp_runs;
 mod patterns;
 mod patterns_guidance;

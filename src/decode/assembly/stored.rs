@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentName, EventTime};
-use crate::decode::otlp::{Evaluation, MAX_BATCH_BYTES, Span, SpanId, TraceId};
+use crate::decode::otlp::{Evaluation, Span, SpanId, TraceId};
 
 /// The key of a piece: a trace, alone or with the number of what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,10 @@ pub struct Part {
     pub last: EventTime,
 }
 
+/// The most bytes of spans, by [`Span::weight`], in one [`Part`]: with room to spare for how they are
+/// written, it fits a record.
+const MAX_PART_BYTES: usize = 512 * 1024;
+
 impl Part {
     /// The same in parts that fit a record; none of nothing.
     pub(super) fn split(self) -> Vec<Self> {
@@ -41,7 +45,7 @@ impl Part {
         let mut weight = 0;
         for (at, span) in spans {
             let more = span.weight();
-            if weight + more > MAX_BATCH_BYTES {
+            if weight + more > MAX_PART_BYTES {
                 parts.push(Self { last, ..Self::default() });
                 weight = 0;
             }

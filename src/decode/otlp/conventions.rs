@@ -110,7 +110,7 @@ fn tool(name: &str, attributes: Attributes<'_>) -> ToolFacts {
     let span = || name.strip_prefix("execute_tool").map_or(name, str::trim).to_owned();
     let result = attributes.written(&RESULT);
     ToolFacts {
-        name: attributes.text(&TOOL).unwrap_or_else(span),
+        name: identity(&attributes.text(&TOOL).unwrap_or_else(span)),
         arguments: attributes.written(&ARGUMENTS).map(|arguments| text::arguments(&arguments)),
         failure: result.and_then(|result| stated_failure(&result)),
     }
