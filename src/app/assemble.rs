@@ -142,6 +142,11 @@ fn step(
     if consumer.has_taken() || !outputs.is_empty() {
         consumer.commit(outputs)?;
     }
+    // Once a step: a flood must not become one of the log.
+    if let Some(example) = &counts.example {
+        let spans = counts.given_up;
+        tracing::warn!(spans, traces = counts.reasons.len(), %example, "spans given up");
+    }
     // Only now: a step that came to nothing is made again, and would be counted twice.
     counts.show(&context.metrics);
     let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -172,7 +177,6 @@ fn output(made: &Assembled, now: EventTime, counts: &mut Counts) -> NewRecord {
 
 /// Spans that make no run are gone by now. What is told is which trace they were of.
 fn letter(GivenUp { trace, reject, spans }: &GivenUp) -> NewRecord {
-    tracing::warn!(%trace, spans, %reject, "spans given up");
     let value = serde_json::json!({ "trace": trace, "spans": spans });
     codec::json(Topic::DeadLetters, trace.to_string(), &value)
         .with_header("whetstone-reason", reject.reason.to_string())
@@ -188,6 +192,7 @@ struct Counts {
     duplicate: u64,
     unclaimed: u64,
     given_up: u64,
+    example: Option<String>,
 }
 
 impl Counts {
@@ -199,6 +204,8 @@ impl Counts {
     fn given_up(&mut self, given_up: &GivenUp) {
         self.reasons.push(given_up.reject.reason.as_str());
         self.given_up += given_up.spans as u64;
+        let example = || format!("trace {}: {}", given_up.trace, given_up.reject);
+        self.example.get_or_insert_with(example);
     }
 
     fn show(&self, metrics: &Metrics) {

@@ -1,7 +1,7 @@
 //! The decode role: records of any input format become agent events, or dead letters.
 
 use super::codec;
-use super::otlp::{self, Items};
+use super::otlp::{self, Items, Read};
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
@@ -81,7 +81,7 @@ fn step(record: &Record, most: usize, rules: &Rules, made: &mut Made) {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
         Topic::OtlpSpans | Topic::OtlpLogs => match otlp::read(record, rules) {
-            Ok((outputs, items, reject)) => {
+            Ok(Read { outputs, items, reject }) => {
                 made.outputs.extend(outputs);
                 made.kinds.push(Kind::Items(items));
                 reject.into_iter().map(Err).collect()

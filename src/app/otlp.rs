@@ -24,11 +24,16 @@ impl Items {
     }
 }
 
-/// The record's batches, and why some of it, or all, is in none.
-pub(super) fn read(
-    record: &Record,
-    rules: &Rules,
-) -> Result<(Vec<NewRecord>, Items, Option<Reject>), Reject> {
+/// What a record of a Collector's holds.
+pub(super) struct Read {
+    /// Its spans, placed by trace.
+    pub(super) outputs: Vec<NewRecord>,
+    pub(super) items: Items,
+    /// Why some of it is in none of these.
+    pub(super) reject: Option<Reject>,
+}
+
+pub(super) fn read(record: &Record, rules: &Rules) -> Result<Read, Reject> {
     let encoding = Encoding::detect(&record.value);
     let (signal, received) = match record.topic {
         Topic::OtlpLogs => ("logs", logs(&record.value, encoding, rules)?),
@@ -41,7 +46,7 @@ pub(super) fn read(
         let detail = format!("{refused} refused of {}, first: {}", kept + refused, first.detail);
         Reject::new(first.reason, detail)
     });
-    Ok((outputs, Items { signal, kept, refused, ignored }, reject))
+    Ok(Read { outputs, items: Items { signal, kept, refused, ignored }, reject })
 }
 
 /// A batch as its records.

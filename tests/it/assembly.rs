@@ -418,9 +418,8 @@ prop_compose! {
         about in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3),
         rooted in any::<bool>(),
     ) -> (Vec<Span>, Vec<Evaluation>) {
-        let count = shapes.len() as u64;
         let spans = (1..).zip(&shapes).map(|(n, (kind, parent, more))| {
-            let parent = if n == 1 { u64::from(!rooted) * 999 } else { 1 + parent.index(n as usize - 1) as u64 };
+            let parent = if n == 1 { u64::from(!rooted) * 999 } else { 1 + parent.index(usize::try_from(n).unwrap() - 1) as u64 };
             let role = match kind {
                 0 | 1 => agent(if *more > 1 { "a" } else { "b" }),
                 2 | 3 => tool(if *more > 1 { "look" } else { "act" }),
@@ -433,7 +432,7 @@ prop_compose! {
         });
         let spans: Vec<_> = spans.collect();
         let said = about.iter().map(|(about, good)| {
-            let about = about.index(count as usize + 1) as u64;
+            let about = about.index(shapes.len() + 1) as u64;
             let outcome = if *good { Outcome::Success } else { Outcome::Failure };
             evaluation((about > 0).then_some(about), "judge", outcome)
         });
