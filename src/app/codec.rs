@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 
 use crate::base::AgentName;
 use crate::consume::{NewRecord, Place, Record, Topic};
-use crate::govern::{Agent, Change, Effect, Event, PieceBody, Pieces, UnknownPiece};
+use crate::decode::assembly::{TraceChange, TraceKey, TracePiece, UnknownTraceKey};
+use crate::govern::{Agent, Change, Effect, Event, Pieces, UnknownPiece};
 
 /// The first byte of every stored piece of state. A later layout gets another one.
 const STATE_FORMAT: u8 = 2;
@@ -92,7 +93,7 @@ pub(super) fn change(agent: &AgentName, change: &Change<'_>) -> NewRecord {
 }
 
 #[expect(clippy::expect_used, reason = "MessagePack takes whatever serde derives")]
-fn packed(body: &PieceBody<'_>) -> Vec<u8> {
+fn packed(body: &impl Serialize) -> Vec<u8> {
     let mut value = vec![STATE_FORMAT];
     body.serialize(&mut rmp_serde::Serializer::new(&mut value).with_struct_map())
         .expect("states serialize");
@@ -121,6 +122,25 @@ pub(super) fn piece(
     pieces
         .read(piece, &mut rmp_serde::Deserializer::from_read_ref(packed))
         .map_err(|problem| unreadable(record, &problem))
+}
+
+/// What a change of a trace's state writes: a piece, or the empty value that takes its key away.
+pub(super) fn trace_change(change: &TraceChange) -> NewRecord {
+    let value = change.piece.as_ref().map_or_else(Vec::new, packed);
+    NewRecord::new(Topic::TraceState, change.key.to_string(), value)
+}
+
+/// Reads a piece of a trace.
+pub(super) fn trace_piece(record: &Record) -> Result<(TraceKey, TracePiece), CodecError> {
+    let packed = match record.value.split_first() {
+        Some((&STATE_FORMAT, packed)) => packed,
+        Some((format, _)) => return Err(unreadable(record, &format!("state format {format}"))),
+        None => return Err(unreadable(record, &"no state")),
+    };
+    let key = record.key_text().parse();
+    let key = key.map_err(|problem: UnknownTraceKey| unreadable(record, &problem))?;
+    let piece = rmp_serde::from_slice(packed).map_err(|problem| unreadable(record, &problem))?;
+    Ok((key, piece))
 }
 
 /// The agent of a key, which starts with its name, e.g. `agent` or `agent/version`.

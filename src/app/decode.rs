@@ -1,13 +1,18 @@
 //! The decode role: records of any input format become agent events, or dead letters.
 
 use super::codec;
+use super::otlp::{self, Items};
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
+use crate::decode::otlp::Rules;
 use crate::decode::{Announcement, Options, Outcome, Reason, Reject, Report, Run, decode};
 use crate::govern::{Command, Event, EventBody, Started};
 
 const BATCH: usize = 512;
+
+const INPUTS: [Topic; 4] =
+    [Topic::AgentTraces, Topic::PromptCommands, Topic::OtlpSpans, Topic::OtlpLogs];
 
 /// Bytes of a record that its dead letter holds: at first all, and less each time that the log did not
 /// take it so.
@@ -30,21 +35,29 @@ pub(super) fn run(context: &Context) -> Result<(), RoleError> {
 }
 
 fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
-    let mut consumer = context.join("decode", &[Topic::AgentTraces, Topic::PromptCommands])?;
+    let mut consumer = context.join("decode", &INPUTS)?;
     while let Some(polled) = consumer.next(BATCH)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
-        let made = records.iter().flat_map(|record| step(record, most));
-        let (outputs, kinds): (_, Vec<_>) = made.unzip();
-        consumer.commit(outputs)?;
+        let mut made = Made::default();
+        records.iter().for_each(|record| step(record, most, &context.config.otel.rules, &mut made));
+        consumer.commit(made.outputs)?;
         // Only now: a step that came to nothing is made again, and would be counted twice.
-        kinds.iter().for_each(|kind| kind.count(&context.metrics));
+        made.kinds.iter().for_each(|kind| kind.count(&context.metrics));
     }
     Ok(())
 }
 
+/// What was made of a step's records.
+#[derive(Default)]
+struct Made {
+    outputs: Vec<NewRecord>,
+    kinds: Vec<Kind>,
+}
+
 /// What was made of a record, for those who count.
 enum Kind {
+    Items(Items),
     Run(Outcome),
     Started,
     Order,
@@ -56,34 +69,46 @@ impl Kind {
         match self {
             Self::Run(of) => metrics.runs.with_label_values(&[outcome(*of)]).inc(),
             Self::Started => metrics.runs_started.inc(),
+            Self::Items(items) => items.count(metrics),
             Self::Order => {}
             Self::Letter(why) => metrics.dead_letters.with_label_values(&[why.as_str()]).inc(),
         }
     }
 }
 
-/// One record in, its events and dead letters out.
-fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
+/// One record in, its events, spans and dead letters out.
+fn step(record: &Record, most: usize, rules: &Rules, made: &mut Made) {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
+        Topic::OtlpSpans | Topic::OtlpLogs => match otlp::read(record, rules) {
+            Ok((outputs, items, reject)) => {
+                made.outputs.extend(outputs);
+                made.kinds.push(Kind::Items(items));
+                reject.into_iter().map(Err).collect()
+            }
+            Err(reject) => vec![Err(reject)],
+        },
         _ => reports(record),
     };
-    let made = |result| match result {
-        Ok(event) => (codec::event(&event), kind(&event)),
-        Err(reject) => {
-            let Reject { reason, .. } = reject;
-            tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
-            (dead_letter(record, &reject, most), Kind::Letter(reason))
-        }
-    };
-    results.into_iter().map(made).collect()
+    for result in results {
+        let (output, kind) = match result {
+            Ok(event) => (codec::event(&event), kind(&event)),
+            Err(reject) => {
+                let Reject { reason, .. } = reject;
+                tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
+                (dead_letter(record, &reject, most), Kind::Letter(reason))
+            }
+        };
+        made.outputs.push(output);
+        made.kinds.push(kind);
+    }
 }
 
 fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
         EventBody::Started(_) => Kind::Started,
-        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
+        EventBody::Command(_) | EventBody::Label(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 
@@ -141,7 +166,7 @@ fn dead_letter(record: &Record, reject: &Reject, most: usize) -> NewRecord {
         .with_header("whetstone-offset", record.offset.to_string())
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
+pub(super) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Success => "success",
         Outcome::Failure => "failure",

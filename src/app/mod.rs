@@ -13,12 +13,14 @@
 //! bounded (512 records; 64 for publish, 4 for optimize).
 
 mod aggregate;
+mod assemble;
 mod codec;
 mod decode;
 mod housekeeping;
 mod meta_agent;
 mod optimize;
 mod orders;
+mod otlp;
 mod parts;
 mod prompts;
 mod publish;
@@ -94,7 +96,9 @@ impl App {
         let housekeeper = context.clone();
         if roles.decode {
             let context = context.clone();
+            let spans = context.clone();
             tasks.spawn_blocking(move || supervise(&context, "decode", || decode::run(&context)));
+            tasks.spawn_blocking(move || supervise(&spans, "assemble", || assemble::run(&spans)));
         }
         if roles.aggregate {
             let context = context.clone();

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::codec::CodecError;
 use crate::base::{Clock, Metrics};
 use crate::config::Config;
-use crate::consume::{Consumer, Log, LogError, NewRecord, Place, Polled, Topic};
+use crate::consume::{Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Topic};
 use crate::govern::AssembleError;
 use crate::publish::PublishError;
 
@@ -143,6 +143,16 @@ impl Member {
             self.show_lag()?;
         }
         Ok(polled)
+    }
+
+    /// How many records are ahead, by partition; as [`Consumer::lag`].
+    pub(super) fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError> {
+        self.consumer.lag()
+    }
+
+    /// Whether records were taken since the last commit.
+    pub(super) fn has_taken(&self) -> bool {
+        self.taken > 0
     }
 
     fn show_lag(&mut self) -> Result<(), LogError> {

@@ -31,6 +31,13 @@ pub struct Metrics {
     pub runs: IntCounterVec,
     /// `whetstone_runs_started_total`: runs announced when they began, each as often as it was announced.
     pub runs_started: IntCounter,
+    /// `whetstone_spans_left_total{result}`: spans that are in no run: duplicate, unclaimed (nothing to do
+    /// with an agent), given_up.
+    pub spans_left: IntCounterVec,
+    /// `whetstone_traces_held`: traces whose runs are not whole, or are remembered.
+    pub traces_held: IntGauge,
+    /// `whetstone_trace_bytes_held`: about how much memory they take.
+    pub trace_bytes_held: IntGauge,
     /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
     pub runs_refused: IntCounterVec,
     /// `whetstone_otlp_requests_total{signal,result}`: messages of OpenTelemetry's: taken, refused whole,
@@ -97,6 +104,11 @@ impl Metrics {
             "Runs announced when they began, each as often as it was announced.",
         )?;
         registry.register(Box::new(runs_started.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
         let llm_resting = IntGauge::new(
             "whetstone_llm_resting",
             "1 while the model is left alone because it failed too often.",
@@ -153,6 +165,19 @@ impl Metrics {
             )?,
             runs: counter("whetstone_runs_total", "Runs decoded, by outcome.", "outcome")?,
             runs_started,
+            spans_left: counter(
+                "whetstone_spans_left_total",
+                "Spans that are in no run, by what became of them.",
+                "result",
+            )?,
+            traces_held: gauge(
+                "whetstone_traces_held",
+                "Traces whose runs are not whole, or are remembered.",
+            )?,
+            trace_bytes_held: gauge(
+                "whetstone_trace_bytes_held",
+                "About how much memory those traces take.",
+            )?,
             runs_refused: counter(
                 "whetstone_runs_refused_total",
                 "Runs that joined no window, by reason.",

@@ -126,6 +126,7 @@ pub(super) fn decode_tau(record: &str, options: &Options) -> Result<Trace, Rejec
         steps,
         retries: 0,
         tokens,
+        cost_usd: None,
         rounds: None,
     };
     draft.check(options)
@@ -186,6 +187,7 @@ pub(super) fn simulation(
         steps,
         retries: 0,
         tokens,
+        cost_usd: None,
         rounds: None,
     };
     draft.check(options)

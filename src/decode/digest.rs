@@ -26,6 +26,7 @@ impl Run {
             rounds: trace.rounds.unwrap_or(attempts),
             retries: trace.retries,
             tokens: trace.tokens,
+            cost_micros: trace.cost_usd.map(micros),
             transitions: transitions(&calls, index),
             longest_repeat,
             repeated_tool: repeated.and_then(index),
@@ -35,6 +36,12 @@ impl Run {
             tools,
         }
     }
+}
+
+/// Dollars in millionths; what is below 0 or no number is none.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+fn micros(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 fn count(n: usize) -> u32 {

@@ -21,6 +21,7 @@ pub(super) struct Draft {
     pub(super) steps: Vec<Step>,
     pub(super) retries: u32,
     pub(super) tokens: Tokens,
+    pub(super) cost_usd: Option<f64>,
     pub(super) rounds: Option<u32>,
 }
 
@@ -82,6 +83,10 @@ impl Draft {
             let detail = format!("{} steps, at most {MAX_STEPS} are read", self.steps.len());
             return Err(Reject::new(Reason::TooManySteps, detail));
         }
+        if self.cost_usd.is_some_and(|dollars| !dollars.is_finite() || dollars < 0.0) {
+            let detail = "cost_usd is not a number of dollars, 0 or above";
+            return Err(Reject::new(Reason::NotFinite, detail));
+        }
         let shorten = |text: String| cut(&text, MAX_TEXT_BYTES).to_owned();
         Ok(Trace {
             agent,
@@ -96,6 +101,7 @@ impl Draft {
             steps: self.steps.into_iter().map(bounded).collect::<Result<_, _>>()?,
             retries: self.retries,
             tokens: self.tokens,
+            cost_usd: self.cost_usd,
             rounds: self.rounds,
         })
     }

@@ -5,6 +5,7 @@
 //! Pure: no I/O, no clock; the time of arrival comes in with the record. Input is hostile: nothing
 //! here may panic, recurse without a bound or keep more than the bounds in [`limits`].
 
+pub mod assembly;
 mod chat;
 mod detect;
 mod digest;

@@ -34,6 +34,7 @@ struct Raw<'a> {
     retries: u32,
     #[serde(default)]
     tokens: Tokens,
+    cost_usd: Option<f64>,
     rounds: Option<u32>,
 }
 
@@ -110,6 +111,7 @@ impl Raw<'_> {
             steps: self.steps,
             retries: self.retries,
             tokens: self.tokens,
+            cost_usd: self.cost_usd,
             rounds: self.rounds,
         };
         draft.check(options)

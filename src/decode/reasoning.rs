@@ -93,6 +93,7 @@ mod tests {
             steps: vec![Step::Thought(Thought { text: text.to_owned() })],
             retries: 0,
             tokens: Tokens::default(),
+            cost_usd: None,
             rounds: None,
         }
     }

@@ -35,6 +35,9 @@ pub struct Run {
     pub retries: u32,
     /// Tokens over the whole run.
     pub tokens: Tokens,
+    /// What its calls of models cost, in millionths of a US dollar, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
     /// The tools used, in order of first use.
     pub tools: Vec<ToolUse>,
     /// Which tool followed which, with counts; indices into `tools`.
@@ -108,6 +111,7 @@ impl Run {
             rounds: 0,
             retries: 0,
             tokens: Tokens::default(),
+            cost_micros: None,
             tools: Vec::new(),
             transitions: Vec::new(),
             longest_repeat: 0,

@@ -100,6 +100,7 @@ pub(super) fn decode(record: &str, options: &Options) -> Result<Trace, Reject> {
         steps: steps(raw.thinking_steps, raw.tool_calls),
         retries: 0,
         tokens: Tokens::default(),
+        cost_usd: None,
         rounds: None,
         trace_id: raw.trace_id,
     };

@@ -203,6 +203,7 @@ fn draft(agent: String, stage: Stage, about: &About, at: EventTime) -> Draft {
         steps,
         retries,
         tokens,
+        cost_usd: None,
         rounds,
     }
 }

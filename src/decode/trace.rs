@@ -39,6 +39,9 @@ pub struct Trace {
     pub retries: u32,
     /// Tokens over the whole run, where known.
     pub tokens: Tokens,
+    /// What the run's calls of models cost in US dollars, where known; finite and not negative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// LLM/tool rounds, where the source counts them; otherwise the number of tool calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,

@@ -87,6 +87,7 @@ impl Agent {
         match &event.body {
             EventBody::Run(run) => self.on_run(run, policy, event.at),
             EventBody::Started(started) => self.on_started(started, policy, event.at),
+            EventBody::Label(_) => Vec::new(),
             EventBody::Command(command) => self.on_command(command, policy, event.at),
             EventBody::Proposal(proposal) => self.on_proposal(proposal, policy, event.at),
         }

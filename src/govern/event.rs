@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Proposal, Request, Split, TrialView, Version, VersionRecord};
 use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::decode::Run;
+use crate::decode::{Outcome, Run};
 
 /// A record on `agent-events`: everything that concerns one agent comes in one order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +25,23 @@ pub enum EventBody {
     Run(Run),
     /// The agent began a run: should it never end, it still counts.
     Started(Started),
+    /// Somebody says how a run turned out.
+    Label(Label),
     /// Somebody gave an order.
     Command(Command),
     /// The optimizer answered.
     Proposal(Box<Proposal>),
+}
+
+/// How a run turned out, by somebody else than the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The run's id.
+    pub trace_id: String,
+    /// How it turned out.
+    pub outcome: Outcome,
+    /// Who or what says so.
+    pub by: String,
 }
 
 /// A run has begun.

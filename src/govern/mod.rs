@@ -36,7 +36,8 @@ pub use assign::{Split, bucket};
 pub use content::Content;
 pub use edit::{Edit, EditError, Proposed, apply_edits};
 pub use event::{
-    Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate, Second, Started,
+    Command, CommandKind, Decision, Effect, Event, EventBody, Half, Label, PromptUpdate, Second,
+    Started,
 };
 pub use fate::Fate;
 pub use guard::{GuardRules, Tunable, Violation, check, check_reason};

@@ -87,6 +87,7 @@ fn run(id: i64, success: bool) -> Run {
         attempts: if success { 6 } else { 18 },
         rounds: if success { 7 } else { 20 },
         retries: 0,
+        cost_micros: None,
         tokens: Tokens { input: 9_000, output: 700 },
         tools: if success {
             vec![tool("get_events", 0)]

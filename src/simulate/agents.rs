@@ -148,6 +148,7 @@ impl SimulatedAgent {
             steps,
             retries: 0,
             tokens: Tokens { input: u64::from(rounds) * 900, output: u64::from(rounds) * 120 },
+            cost_usd: None,
             rounds: Some(rounds),
         }
     }

@@ -48,6 +48,7 @@ pub(crate) fn run(minute: i64, id: u64) -> Run {
         rounds: 3,
         retries: 0,
         tokens: Tokens::default(),
+        cost_micros: None,
         tools: Vec::new(),
         transitions: Vec::new(),
         longest_repeat: 1,

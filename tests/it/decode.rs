@@ -324,6 +324,7 @@ fn the_schema_says_what_the_decoder_takes() {
         task: Some("t".to_owned()),
         result: Some("r".to_owned()),
         version: Some(VersionNumber(2)),
+        cost_usd: Some(0.25),
         rounds: Some(3),
         steps: vec![Step::Tool(call), Step::Thought(thought), Step::Llm(model)],
         ..one(&native().to_string())

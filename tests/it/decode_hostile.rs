@@ -188,6 +188,7 @@ prop_compose! {
             steps,
             retries,
             tokens: Tokens { input, output },
+            cost_usd: rounds.map(|rounds| f64::from(rounds) / 64.0),
             rounds,
         }
     }

@@ -68,8 +68,8 @@ fn right(place: &Place) {
     let policy = |topic: &Topic| if topic.compacted() { "compact" } else { "delete" };
     let policies: Vec<_> = Topic::ALL.iter().map(policy).collect();
     assert_eq!(described(place, "cleanup.policy"), policies);
-    assert_eq!(described(place, "message.timestamp.type"), ["LogAppendTime"; 9]);
-    assert_eq!(described(place, "max.message.bytes"), ["8392704"; 9]);
+    assert_eq!(described(place, "message.timestamp.type"), ["LogAppendTime"; Topic::ALL.len()]);
+    assert_eq!(described(place, "max.message.bytes"), ["8392704"; Topic::ALL.len()]);
 }
 
 #[test]

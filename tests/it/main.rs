@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod agent;
+mod assembly;
 mod attacks;
 mod broker;
 mod candidates;
@@ -33,6 +34,7 @@ mod log_model;
 mod model_down;
 mod optimize;
 mod otlp_http;
+mod otlp_runs;
 mod patterns;
 mod patterns_guidance;
 mod patterns_offer;

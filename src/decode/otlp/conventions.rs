@@ -145,7 +145,7 @@ fn usage(attributes: Attributes<'_>) -> Usage {
 }
 
 /// The name of an agent, from one that may have blanks or any other letters: those become dashes.
-pub(super) fn agent_name(name: &str) -> String {
+pub(in crate::decode) fn agent_name(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut slug = String::new();
     for c in name.trim().chars().take(limits::MAX_NAME_BYTES) {

@@ -4,7 +4,6 @@
 //! wrong with one span costs that one alone.
 
 mod attributes;
-mod batch;
 mod conventions;
 mod evaluation;
 mod ids;
@@ -20,9 +19,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
+use serde::{Deserialize, Serialize};
 
 use self::attributes::Attributes;
-pub use self::batch::Batch;
+pub(in crate::decode) use self::conventions::agent_name;
 pub use self::evaluation::Evaluation;
 pub use self::ids::{InvalidId, SpanId, TraceId};
 pub use self::prompts::PromptLink;
@@ -33,10 +33,27 @@ use super::limits::MAX_REJECTS;
 use super::text::{MAX_ERROR_BYTES, clean, cut};
 use super::{Outcome, Reason, Reject};
 
+/// The most bytes of spans, by [`Span::weight`], in one [`Batch`]: with room to spare for how they are
+/// written, it fits a record.
+pub const MAX_BATCH_BYTES: usize = 512 * 1024;
+
+/// What one record or request holds of one trace, or a part of that. Its serde form travels on `trace-spans`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The trace.
+    pub trace: TraceId,
+    /// Spans of it, as they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
+    /// Evaluations that came by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<Evaluation>,
+}
+
 /// What a record or a request turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Received {
-    /// Its traces, in order of their ids.
+    /// Its traces, in order of their ids; a large one in several parts.
     pub batches: Vec<Batch>,
     /// Spans or log records that are kept.
     pub kept: usize,
@@ -118,8 +135,26 @@ impl Gathered {
     }
 
     fn finish(self) -> Received {
-        Received { batches: self.batches.into_values().collect(), ..self.received }
+        Received { batches: self.batches.into_values().flat_map(parts).collect(), ..self.received }
     }
+}
+
+fn parts(batch: Batch) -> Vec<Batch> {
+    let Batch { trace, spans, evaluations } = batch;
+    let mut parts = vec![Batch { trace, spans: Vec::new(), evaluations }];
+    let mut weight = 0;
+    for span in spans {
+        let more = span.weight();
+        if weight + more > MAX_BATCH_BYTES {
+            parts.push(Batch { trace, spans: Vec::new(), evaluations: Vec::new() });
+            weight = 0;
+        }
+        weight += more;
+        if let Some(part) = parts.last_mut() {
+            part.spans.push(span);
+        }
+    }
+    parts
 }
 
 fn service(resource: Option<&Resource>) -> Option<String> {

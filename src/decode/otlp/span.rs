@@ -151,6 +151,13 @@ impl Usage {
         };
         Self { tokens: self.tokens.plus(more.tokens), cost_micros }
     }
+
+    /// This, or what `other` says where this says nothing.
+    #[must_use]
+    pub fn or_where_unknown(self, other: Self) -> Self {
+        let tokens = if self.tokens.total() > 0 { self.tokens } else { other.tokens };
+        Self { tokens, cost_micros: self.cost_micros.or(other.cost_micros) }
+    }
 }
 
 impl Span {

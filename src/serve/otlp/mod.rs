@@ -28,9 +28,6 @@ use crate::decode::{Reject, limits, otlp};
 /// The largest message, in bytes, after decompression: what the log takes from a Collector.
 const MAX_BYTES: usize = limits::MAX_RECORD_BYTES;
 
-/// The largest record that is made of a message, unless one span is larger: what any Kafka topic takes.
-const RECORD_BYTES: usize = 512 * 1024;
-
 /// Messages that are decoded and written at once. Decoded, a large one takes much memory.
 const AT_ONCE: usize = 8;
 
@@ -152,19 +149,17 @@ fn keep(
         Signal::Metrics => Ok(otlp::Received::default()),
     };
     let received = received.map_err(|reject| ApiError::BadBody(reject.to_string()))?;
-    let records: Vec<_> = received
-        .batches
-        .iter()
-        .flat_map(|batch| {
-            let key = batch.trace.to_string();
-            let values = batch.written(RECORD_BYTES).into_iter();
-            values.map(move |value| NewRecord::new(Topic::TraceSpans, key.clone(), value))
-        })
-        .collect();
+    let records: Vec<_> = received.batches.iter().map(record).collect::<Result<_, _>>()?;
     if !records.is_empty() {
         server.log.append(records)?;
     }
     Ok(received)
+}
+
+fn record(batch: &otlp::Batch) -> Result<NewRecord, ApiError> {
+    let value =
+        serde_json::to_vec(batch).map_err(|problem| ApiError::Internal(problem.to_string()))?;
+    Ok(NewRecord::new(Topic::TraceSpans, batch.trace.to_string(), value))
 }
 
 /// How many are refused for what, each reason with an example.

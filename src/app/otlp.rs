@@ -1,0 +1,52 @@
+//! What a Collector wrote to Kafka: one record holds spans of many traces, keyed by none or one of them. Each
+//! trace's go to `trace-spans`, where they meet.
+
+use crate::base::Metrics;
+use crate::consume::{NewRecord, Record, Topic};
+use crate::decode::Reject;
+use crate::decode::otlp::{Batch, Encoding, Received, Rules, logs, spans};
+
+use super::codec;
+
+/// What a record held, for those who count.
+pub(super) struct Items {
+    signal: &'static str,
+    kept: usize,
+    refused: usize,
+    ignored: usize,
+}
+
+impl Items {
+    pub(super) fn count(&self, metrics: &Metrics) {
+        let results = [("kept", self.kept), ("refused", self.refused), ("ignored", self.ignored)];
+        for (result, count) in results {
+            let items = metrics.otlp_items.with_label_values(&[self.signal, result]);
+            items.inc_by(count as u64);
+        }
+    }
+}
+
+/// The record's batches, and why some of it, or all, is in none.
+pub(super) fn read(
+    record: &Record,
+    rules: &Rules,
+) -> Result<(Vec<NewRecord>, Items, Option<Reject>), Reject> {
+    let encoding = Encoding::detect(&record.value);
+    let (signal, received) = match record.topic {
+        Topic::OtlpLogs => ("logs", logs(&record.value, encoding, rules)?),
+        _ => ("traces", spans(&record.value, encoding, rules)?),
+    };
+    let Received { batches, kept, ignored, refused, rejects } = received;
+    let outputs = batches.iter().map(batch).collect();
+    // The record as it came is the dead letter, once, whatever number of its spans make no sense.
+    let reject = rejects.into_iter().next().map(|first| {
+        let detail = format!("{refused} refused of {}, first: {}", kept + refused, first.detail);
+        Reject::new(first.reason, detail)
+    });
+    Ok((outputs, Items { signal, kept, refused, ignored }, reject))
+}
+
+/// A batch as its record.
+pub(super) fn batch(batch: &Batch) -> NewRecord {
+    codec::json(Topic::TraceSpans, batch.trace.to_string(), batch)
+}
