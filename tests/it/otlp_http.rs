@@ -370,7 +370,7 @@ fn a_large_trace_comes_in_pieces_that_any_topic_takes() {
     });
     let records = read(&*log, Topic::TraceSpans);
     assert!(records.len() > 4, "{}", records.len());
-    assert!(records.iter().all(|record| record.value.len() <= MIB / 2));
+    assert!(records.iter().all(|record| record.value.len() <= MIB));
     assert!(records.iter().all(|record| record.key == records[0].key));
     assert_eq!(batches(&log).iter().map(|batch| batch.spans.len()).sum::<usize>(), 2000);
 }

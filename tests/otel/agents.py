@@ -31,7 +31,7 @@ from opentelemetry.trace import Status, StatusCode
 EVALUATION = "gen_ai.evaluation.result"
 
 # What the agents did: the truth that whoever reads the spans is held against.
-runs, tools, calls, labels = [], [], [], []
+runs, tools, calls = [], [], []
 
 
 def ids(span):
