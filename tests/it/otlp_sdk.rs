@@ -64,7 +64,7 @@ impl ToldRun {
             tools[at].1 += 1;
             tools[at].2 += u32::from(!ok);
         }
-        let micros = self.cost.map(|dollars| (dollars * 1e6).round() as u64);
+        let micros = self.cost.map(micros);
         json!({
             "agent": self.agent, "session": self.session, "outcome": self.outcome,
             "version": self.version, "retries": self.retries, "rounds": self.models.len(),
@@ -85,6 +85,11 @@ impl ToldRun {
             "task": self.task.as_ref().is_some_and(shows),
         })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small amounts")]
+fn micros(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 /// The agents, traced as the arguments say.
@@ -169,8 +174,7 @@ fn same(log: &dyn Log, told: &Told) {
     };
     for call in &told.calls {
         let facts = facts(span(call)).unwrap_or_else(|| panic!("no call of a model: {call}"));
-        let dollars = call["cost"].as_f64();
-        let cost = dollars.map(|dollars| (dollars * 1e6).round() as u64);
+        let cost = call["cost"].as_f64().map(micros);
         assert_eq!(json!(facts.model), call["model"]);
         assert_eq!(json!(facts.usage.tokens.input), call["input"]);
         assert_eq!(json!(facts.usage.tokens.output), call["output"]);

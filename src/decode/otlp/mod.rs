@@ -10,6 +10,7 @@ mod ids;
 mod prompts;
 mod rules;
 mod span;
+mod weight;
 mod wire;
 
 use std::collections::BTreeMap;
