@@ -1,6 +1,7 @@
 //! What a Collector wrote to Kafka: one record holds spans of many traces, keyed by none or one of them. Each
 //! trace's go to `trace-spans`, where they meet.
 
+use super::codec;
 use crate::base::Metrics;
 use crate::consume::{NewRecord, Record, Topic};
 use crate::decode::Reject;
@@ -40,7 +41,7 @@ pub(super) fn read(record: &Record, rules: &Rules) -> Result<Read, Reject> {
         _ => ("traces", spans(&record.value, encoding, rules)?),
     };
     let Received { batches, kept, ignored, refused, rejects } = received;
-    let outputs = batches.iter().flat_map(placed).collect();
+    let outputs = batches.iter().map(placed).collect();
     // The record as it came is the dead letter, once, whatever number of its spans make no sense.
     let reject = rejects.into_iter().next().map(|first| {
         let detail = format!("{refused} refused of {}, first: {}", kept + refused, first.detail);
@@ -49,9 +50,7 @@ pub(super) fn read(record: &Record, rules: &Rules) -> Result<Read, Reject> {
     Ok(Read { outputs, items: Items { signal, kept, refused, ignored }, reject })
 }
 
-/// A batch as its records.
-fn placed(batch: &Batch) -> impl Iterator<Item = NewRecord> {
-    let key = batch.trace.to_string();
-    let values = batch.written(Batch::RECORD_BYTES).into_iter();
-    values.map(move |value| NewRecord::new(Topic::TraceSpans, key.clone(), value))
+/// A batch as its record.
+fn placed(batch: &Batch) -> NewRecord {
+    codec::json(Topic::TraceSpans, batch.trace.to_string(), batch)
 }

@@ -35,6 +35,7 @@ mod model_down;
 mod optimize;
 mod otlp_http;
 mod otlp_runs;
+mod otlp_sdk;
 mod patterns;
 mod patterns_guidance;
 mod patterns_offer;

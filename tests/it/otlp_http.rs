@@ -1,7 +1,7 @@
 //! OpenTelemetry's protocol over HTTP and gRPC, rule by rule, as its specification has them.
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,8 +22,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use whetstone::base::{Metrics, SystemClock};
-use whetstone::consume::{EmbeddedLog, Log, LogError, Topic};
+use whetstone::base::{EventTime, Metrics, SystemClock};
+use whetstone::consume::{
+    Consumer, EmbeddedLog, Follower, Log, LogError, NewRecord, Record, Share, Start, Topic,
+};
 use whetstone::decode::otlp::{Batch, Role};
 use whetstone::serve::{ApiError, Server, serve};
 
@@ -326,6 +328,25 @@ fn what_is_too_large_is_refused_also_where_it_comes_as_a_small_gzip() {
             let bomb = post(&url, path, kind, bomb.clone()).header("Content-Encoding", "gzip");
             assert_eq!(bomb.send().await.unwrap().status(), 413);
         }
+        // Small ones that would be large once decoded: empty spans, two or three bytes each.
+        let count = 4 * MIB;
+        let spans = [0x12, 0x00].repeat(count);
+        let nested = |field: u8, inner: Vec<u8>| {
+            let mut length = Vec::new();
+            prost::encode_length_delimiter(inner.len(), &mut length).unwrap();
+            [vec![field], length, inner].concat()
+        };
+        let protobuf = nested(0x0a, nested(0x12, spans));
+        let json = format!(
+            "{{\"resourceSpans\": [{{\"scopeSpans\": [{{\"spans\": [{}{{}}]}}]}}]}}",
+            "{},".repeat(count)
+        );
+        for (kind, body) in [(PROTOBUF, protobuf), (JSON, json.into_bytes())] {
+            let answer = post(&url, "/v1/traces", kind, body).send().await.unwrap();
+            assert_eq!(answer.status(), 413, "{kind}");
+            let text = String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned();
+            assert!(text.contains("record_too_large: it has so many parts"), "{text}");
+        }
     });
     assert_eq!(batches(&log), []);
 }
@@ -370,7 +391,7 @@ fn a_large_trace_comes_in_pieces_that_any_topic_takes() {
     });
     let records = read(&*log, Topic::TraceSpans);
     assert!(records.len() > 4, "{}", records.len());
-    assert!(records.iter().all(|record| record.value.len() <= MIB / 2));
+    assert!(records.iter().all(|record| record.value.len() <= MIB));
     assert!(records.iter().all(|record| record.key == records[0].key));
     assert_eq!(batches(&log).iter().map(|batch| batch.spans.len()).sum::<usize>(), 2000);
 }
@@ -446,6 +467,54 @@ fn grpc_is_spoken_on_the_same_port() {
     });
     let batches = batches(&log);
     assert_eq!((batches.len(), batches[0].spans.len(), batches[1].evaluations.len()), (3, 1, 1));
+}
+
+/// A log whose appends say that they began, and end when as many as the barrier wants are there.
+struct Slow(tokio::sync::mpsc::Sender<()>, Arc<Barrier>);
+
+impl Log for Slow {
+    fn append(&self, _: Vec<NewRecord>) -> Result<(), LogError> {
+        self.0.blocking_send(()).unwrap();
+        self.1.wait();
+        Ok(())
+    }
+
+    fn subscribe(&self, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        unreachable!()
+    }
+
+    fn follow(&self, _: Topic, _: Start) -> Result<Box<dyn Follower>, LogError> {
+        unreachable!()
+    }
+
+    fn table(&self, _: Topic, _: Share<'_>) -> Result<Vec<Record>, LogError> {
+        unreachable!()
+    }
+
+    fn trim(&self, _: EventTime) -> Result<u64, LogError> {
+        unreachable!()
+    }
+}
+
+#[test]
+fn a_message_that_waits_too_long_for_its_turn_is_to_be_sent_again() {
+    let (began, mut begins) = tokio::sync::mpsc::channel(8);
+    let barrier = Arc::new(Barrier::new(5));
+    serving(Arc::new(Slow(began, barrier.clone())), None, async |url, metrics| {
+        let message = spans(vec![span(1, 1)]).encode_to_vec();
+        let send = || post(&url, "/v1/traces", PROTOBUF, message.clone()).send();
+        let four = async { tokio::join!(send(), send(), send(), send()) };
+        tokio::select! {
+            answers = four => panic!("{answers:?}"),
+            _ = async { for _ in 0..4 { begins.recv().await; } } => {}
+        }
+        // Their senders have given up, and they are still being written.
+        let fifth = send().await.unwrap();
+        assert_eq!(fifth.status(), 503);
+        assert!(fifth.headers().contains_key("retry-after"));
+        requests(&metrics, "traces", "unavailable", 1);
+        tokio::task::spawn_blocking(move || barrier.wait()).await.unwrap();
+    });
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A Python with the packages that README's examples import, in `target/python`.
+//! A Python with the packages that README's examples and the agents in `tests/otel` import, in
+//! `target/python`.
 //!
 //! Made once and used again. Where Python or the packages are not to be had the tests that want them
 //! say so and pass, except in CI.
@@ -9,8 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// What README's examples are tested with.
-const PACKAGES: [&str; 2] = ["confluent-kafka==2.16.1", "pyyaml==6.0.3"];
+const PACKAGES: [&str; 7] = [
+    "confluent-kafka==2.16.1",
+    "openai==3.57.0",
+    "openinference-instrumentation-openai==0.1.66",
+    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+    "opentelemetry-sdk==1.45.2",
+    "pyyaml==6.0.3",
+];
 
 /// The interpreter; `None` if there can be none here. `wanted_by` is told so then.
 pub(crate) fn python(wanted_by: &str) -> Option<&'static Path> {

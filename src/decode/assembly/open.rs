@@ -172,7 +172,7 @@ impl Open {
     }
 
     fn wait(&mut self, evaluation: Evaluation) {
-        let weight = size_of::<Evaluation>() + evaluation.name.len();
+        let weight = evaluation.weight();
         if self.evaluations.insert(evaluation) {
             self.weight = self.weight.saturating_add(weight);
         }
@@ -352,8 +352,7 @@ impl Open {
 
     fn done_waiting(&mut self, evaluation: &Evaluation) {
         if self.evaluations.remove(evaluation) {
-            let weight = size_of::<Evaluation>() + evaluation.name.len();
-            self.weight = self.weight.saturating_sub(weight);
+            self.weight = self.weight.saturating_sub(evaluation.weight());
         }
     }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AgentName, EventTime};
-use crate::decode::otlp::{Evaluation, Span, SpanId, TraceId};
+use crate::decode::otlp::{Evaluation, Span, SpanId, TraceId, rows};
 
 /// The key of a piece: a trace, alone or with the number of what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,31 +30,18 @@ pub struct Part {
     pub last: EventTime,
 }
 
-/// The most bytes of spans, by [`Span::weight`], in one [`Part`]: with room to spare for how they are
-/// written, it fits a record.
-const MAX_PART_BYTES: usize = 512 * 1024;
-
 impl Part {
     /// The same in parts that fit a record; none of nothing.
-    pub(super) fn split(self) -> Vec<Self> {
-        if self == Self::default() {
-            return Vec::new();
-        }
+    pub(super) fn split(self) -> impl Iterator<Item = Self> {
         let Self { spans, evaluations, last } = self;
-        let mut parts = vec![Self { spans: Vec::new(), evaluations, last }];
-        let mut weight = 0;
-        for (at, span) in spans {
-            let more = span.weight();
-            if weight + more > MAX_PART_BYTES {
-                parts.push(Self { last, ..Self::default() });
-                weight = 0;
-            }
-            weight += more;
-            if let Some(part) = parts.last_mut() {
-                part.spans.push((at, span));
-            }
-        }
-        parts
+        let spans = rows(spans, |(_, span)| span.weight()).into_iter();
+        let spans = spans.map(move |spans| Self { spans, evaluations: Vec::new(), last });
+        let evaluations = rows(evaluations, Evaluation::weight).into_iter();
+        spans.chain(evaluations.map(move |evaluations| Self {
+            spans: Vec::new(),
+            evaluations,
+            last,
+        }))
     }
 }
 

@@ -21,13 +21,9 @@ const KIND: [&str; 5] = [
 ];
 const AGENT: [&str; 3] = ["gen_ai.agent.name", "agent.name", "traceloop.entity.name"];
 const TOOL: [&str; 3] = ["gen_ai.tool.name", "tool.name", "traceloop.entity.name"];
-const ARGUMENTS: [&str; 5] = [
-    "gen_ai.tool.call.arguments",
-    "tool.parameters",
-    "input.value",
-    "traceloop.entity.input",
-    "mlflow.spanInputs",
-];
+/// Not OpenInference's `tool.parameters`: that is what the tool takes, not what it was given.
+const ARGUMENTS: [&str; 4] =
+    ["gen_ai.tool.call.arguments", "input.value", "traceloop.entity.input", "mlflow.spanInputs"];
 const RESULT: [&str; 4] =
     ["gen_ai.tool.call.result", "output.value", "traceloop.entity.output", "mlflow.spanOutputs"];
 const MODEL: [&str; 6] = [

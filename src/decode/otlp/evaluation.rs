@@ -59,6 +59,13 @@ pub struct Evaluation {
     pub outcome: Outcome,
 }
 
+impl Evaluation {
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.name.len()
+    }
+}
+
 /// The names under which one evaluation's facts stand.
 struct Names {
     name: String,

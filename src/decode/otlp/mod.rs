@@ -4,13 +4,14 @@
 //! wrong with one span costs that one alone.
 
 mod attributes;
-mod batch;
 mod conventions;
 mod evaluation;
 mod ids;
+mod parts;
 mod prompts;
 mod rules;
 mod span;
+mod weight;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -20,12 +21,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
+use serde::{Deserialize, Serialize};
 
 use self::attributes::Attributes;
-pub use self::batch::Batch;
 pub(in crate::decode) use self::conventions::agent_name;
 pub use self::evaluation::Evaluation;
 pub use self::ids::{InvalidId, SpanId, TraceId};
+pub use self::parts::MAX_BATCH_BYTES;
+pub(in crate::decode) use self::parts::rows;
 pub use self::prompts::PromptLink;
 pub use self::rules::Rules;
 pub use self::span::{AgentFacts, LlmFacts, Role, Span, Status, ToolFacts, Usage};
@@ -34,10 +37,23 @@ use super::limits::MAX_REJECTS;
 use super::text::{MAX_ERROR_BYTES, clean, cut};
 use super::{Outcome, Reason, Reject};
 
+/// What one record or request holds of one trace, or a part of that. Its serde form travels on `trace-spans`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The trace.
+    pub trace: TraceId,
+    /// Spans of it, as they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
+    /// Evaluations that came by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<Evaluation>,
+}
+
 /// What a record or a request turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Received {
-    /// Its traces, in order of their ids.
+    /// Its traces, in order of their ids; a large one in several parts.
     pub batches: Vec<Batch>,
     /// Spans or log records that are kept.
     pub kept: usize,
@@ -119,8 +135,16 @@ impl Gathered {
     }
 
     fn finish(self) -> Received {
-        Received { batches: self.batches.into_values().collect(), ..self.received }
+        Received { batches: self.batches.into_values().flat_map(parts).collect(), ..self.received }
     }
+}
+
+fn parts(batch: Batch) -> impl Iterator<Item = Batch> {
+    let Batch { trace, spans, evaluations } = batch;
+    let spans = rows(spans, Span::weight).into_iter();
+    let spans = spans.map(move |spans| Batch { trace, spans, evaluations: Vec::new() });
+    let evaluations = rows(evaluations, Evaluation::weight).into_iter();
+    spans.chain(evaluations.map(move |evaluations| Batch { trace, spans: Vec::new(), evaluations }))
 }
 
 fn service(resource: Option<&Resource>) -> Option<String> {

@@ -6,6 +6,8 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::weight::{self, Part};
+use crate::decode::limits::MAX_RECORD_BYTES;
 use crate::decode::{Reason, Reject};
 
 /// How a message is written.
@@ -36,12 +38,31 @@ impl Encoding {
 
 /// A request's bytes as its message. The same bytes are a record of the Collector's: what it writes to
 /// Kafka has the form of a request.
-pub(super) trait Wire: Message + Default + DeserializeOwned {}
+pub(super) trait Wire: Message + Default + DeserializeOwned {
+    const PART: Part;
+}
 
-impl Wire for ExportTraceServiceRequest {}
-impl Wire for ExportLogsServiceRequest {}
+impl Wire for ExportTraceServiceRequest {
+    const PART: Part = Part::Traces;
+}
+
+impl Wire for ExportLogsServiceRequest {
+    const PART: Part = Part::Logs;
+}
 
 pub(super) fn read<T: Wire>(input: &[u8], encoding: Encoding) -> Result<T, Reject> {
+    if input.len() > MAX_RECORD_BYTES {
+        let detail = format!("{} bytes; at most {MAX_RECORD_BYTES} are read", input.len());
+        return Err(Reject::new(Reason::RecordTooLarge, detail));
+    }
+    let weight = match encoding {
+        Encoding::Protobuf => T::PART.protobuf(input),
+        Encoding::Json => weight::json(input),
+    };
+    if weight > weight::MAX {
+        let detail = format!("it has so many parts that they take {weight} bytes once decoded");
+        return Err(Reject::new(Reason::RecordTooLarge, detail));
+    }
     match encoding {
         Encoding::Protobuf => {
             T::decode(input).map_err(|problem| Reject::new(Reason::MalformedProtobuf, problem))

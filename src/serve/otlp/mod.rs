@@ -23,13 +23,13 @@ use tonic::Code;
 
 use super::{ApiError, Server};
 use crate::consume::{NewRecord, Topic};
-use crate::decode::{Reject, limits, otlp};
+use crate::decode::{Reason, Reject, limits, otlp};
 
 /// The largest message, in bytes, after decompression: what the log takes from a Collector.
 const MAX_BYTES: usize = limits::MAX_RECORD_BYTES;
 
 /// Messages that are decoded and written at once. Decoded, a large one takes much memory.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// How long a message waits for its turn; its sender tries again then. SDKs wait ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,14 +94,18 @@ impl Receiver {
         if signal == Signal::Metrics {
             return Ok(Taken::default());
         }
-        let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
             let busy = "too many messages at once".to_owned();
             return Err(ApiError::Unavailable(busy));
         };
         let server = self.server.clone();
-        let kept =
-            tokio::task::spawn_blocking(move || keep(&server, signal, &body, encoding)).await;
+        let kept = tokio::task::spawn_blocking(move || {
+            // Senders may be gone before it is written. The turn is over after that, not before.
+            let _turn = turn;
+            keep(&server, signal, &body, encoding)
+        });
+        let kept = kept.await;
         let received = kept.map_err(|panic| ApiError::Internal(panic.to_string()))??;
         self.count_items(signal, &received);
         let why = why_refused(signal, &received);
@@ -148,20 +152,21 @@ fn keep(
         Signal::Logs => otlp::logs(body, encoding, &server.otel),
         Signal::Metrics => Ok(otlp::Received::default()),
     };
-    let received = received.map_err(|reject| ApiError::BadBody(reject.to_string()))?;
-    let records: Vec<_> = received
-        .batches
-        .iter()
-        .flat_map(|batch| {
-            let key = batch.trace.to_string();
-            let values = batch.written(otlp::Batch::RECORD_BYTES).into_iter();
-            values.map(move |value| NewRecord::new(Topic::TraceSpans, key.clone(), value))
-        })
-        .collect();
+    let received = received.map_err(|reject| match reject.reason {
+        Reason::RecordTooLarge => ApiError::TooLarge(reject.to_string()),
+        _ => ApiError::BadBody(reject.to_string()),
+    })?;
+    let records: Vec<_> = received.batches.iter().map(record).collect::<Result<_, _>>()?;
     if !records.is_empty() {
         server.log.append(records)?;
     }
     Ok(received)
+}
+
+fn record(batch: &otlp::Batch) -> Result<NewRecord, ApiError> {
+    let value =
+        serde_json::to_vec(batch).map_err(|problem| ApiError::Internal(problem.to_string()))?;
+    Ok(NewRecord::new(Topic::TraceSpans, batch.trace.to_string(), value))
 }
 
 /// How many are refused for what, each reason with an example.
