@@ -4,8 +4,10 @@ use super::codec;
 use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
-use crate::decode::{Announcement, Options, Outcome, Reason, Reject, Report, Run, decode};
-use crate::govern::{Command, Event, EventBody, Started};
+use crate::decode::{
+    Announcement, Feedback, Options, Outcome, Reason, Reject, Report, Run, decode, decode_feedback,
+};
+use crate::govern::{Command, Event, EventBody, Label, Started};
 
 const BATCH: usize = 512;
 
@@ -30,7 +32,8 @@ pub(super) fn run(context: &Context) -> Result<(), RoleError> {
 }
 
 fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
-    let mut consumer = context.join("decode", &[Topic::AgentTraces, Topic::PromptCommands])?;
+    let topics = [Topic::AgentTraces, Topic::AgentFeedback, Topic::PromptCommands];
+    let mut consumer = context.join("decode", &topics)?;
     while let Some(polled) = consumer.next(BATCH)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
@@ -47,6 +50,7 @@ fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
 enum Kind {
     Run(Outcome),
     Started,
+    Label,
     Order,
     Letter(Reason),
 }
@@ -54,9 +58,10 @@ enum Kind {
 impl Kind {
     fn count(&self, metrics: &Metrics) {
         match self {
-            Self::Run(of) => metrics.runs.with_label_values(&[outcome(*of)]).inc(),
+            Self::Run(of) => metrics.runs.with_label_values(&[of.name()]).inc(),
             Self::Started => metrics.runs_started.inc(),
-            Self::Order => {}
+            // Counted by what becomes of it.
+            Self::Label | Self::Order => {}
             Self::Letter(why) => metrics.dead_letters.with_label_values(&[why.as_str()]).inc(),
         }
     }
@@ -66,6 +71,7 @@ impl Kind {
 fn step(record: &Record, most: usize) -> Vec<(NewRecord, Kind)> {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
+        Topic::AgentFeedback => labels(record),
         _ => reports(record),
     };
     let made = |result| match result {
@@ -83,15 +89,33 @@ fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
         EventBody::Started(_) => Kind::Started,
+        EventBody::Label(_) => Kind::Label,
         EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 
-fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
-    let options = Options {
-        agent: record.header("agent").and_then(|name| name.parse().ok()),
-        ..Options::arrived(record.at)
+fn options(record: &Record) -> Options {
+    let agent = record.header("agent").and_then(|name| name.parse().ok());
+    Options { agent, ..Options::arrived(record.at) }
+}
+
+fn labels(record: &Record) -> Vec<Result<Event, Reject>> {
+    let decoded = decode_feedback(&record.value, &options(record)).into_iter();
+    decoded.map(|decoded| label(decoded.result?, record.at)).collect()
+}
+
+fn label(feedback: Feedback, at: EventTime) -> Result<Event, Reject> {
+    let Feedback { agent, trace_id, outcome, by } = feedback;
+    let Some(agent) = agent else {
+        // Whoever puts traces together knows whose they are; until then nobody does.
+        let detail = format!("nobody knows whose the trace {trace_id} is: name the agent");
+        return Err(Reject::new(Reason::MissingAgent, detail));
     };
+    Ok(Event { agent, at, body: EventBody::Label(Label { trace_id, outcome, by }) })
+}
+
+fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
+    let options = options(record);
     let decoded = decode(&record.value, &options).into_iter();
     decoded.map(|decoded| Ok(reported(decoded.result?, record.at))).collect()
 }
@@ -139,13 +163,4 @@ fn dead_letter(record: &Record, reject: &Reject, most: usize) -> NewRecord {
         .with_header("whetstone-topic", record.topic.to_string())
         .with_header("whetstone-partition", record.partition.to_string())
         .with_header("whetstone-offset", record.offset.to_string())
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::Aborted => "aborted",
-        Outcome::Unknown => "unknown",
-    }
 }

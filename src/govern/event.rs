@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Proposal, Request, Split, TrialView, Version, VersionRecord};
 use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::decode::Run;
+use crate::decode::{Outcome, Run};
 
 /// A record on `agent-events`: everything that concerns one agent comes in one order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum EventBody {
     Run(Run),
     /// The agent began a run: should it never end, it still counts.
     Started(Started),
+    /// Somebody said how a run turned out.
+    Label(Label),
     /// Somebody gave an order.
     Command(Command),
     /// The optimizer answered.
@@ -44,6 +46,17 @@ pub struct Started {
     pub version: Option<VersionNumber>,
     /// When it started.
     pub start: EventTime,
+}
+
+/// How a run turned out, said after it or before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The run's id, or that of the trace whose runs it is about; see [`Run::trace_of`].
+    pub trace_id: String,
+    /// How; never unknown.
+    pub outcome: Outcome,
+    /// Who or what says so: one line of at most 128 bytes.
+    pub by: String,
 }
 
 /// An order, as a record on `prompt-commands`.

@@ -14,7 +14,9 @@ mod fate;
 mod guard;
 mod guidance;
 mod head;
+mod heard;
 mod history;
+mod labels;
 mod ledger;
 mod piece;
 mod pieces;
@@ -29,6 +31,7 @@ mod trial;
 mod trials;
 mod version;
 mod view;
+mod waiting;
 mod watch;
 
 pub use agent::Agent;
@@ -36,16 +39,17 @@ pub use assign::{Split, bucket};
 pub use content::Content;
 pub use edit::{Edit, EditError, Proposed, apply_edits};
 pub use event::{
-    Command, CommandKind, Decision, Effect, Event, EventBody, Half, PromptUpdate, Second, Started,
+    Command, CommandKind, Decision, Effect, Event, EventBody, Half, Label, PromptUpdate, Second,
+    Started,
 };
 pub use fate::Fate;
 pub use guard::{GuardRules, Tunable, Violation, check, check_reason};
 pub use guidance::{Bullet, Guidance};
-pub use head::Tally;
+pub use head::{LabelTally, Tally};
 pub use piece::{Piece, UnknownPiece};
 pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;
-pub use policy::{DriftAction, LlmBudget, Policy, Rollout, TrialSpec, WatchSpec};
+pub use policy::{DriftAction, FeedbackSpec, LlmBudget, Policy, Rollout, TrialSpec, WatchSpec};
 pub use proposal::{Answer, Considered, End, GateReport, LlmReport, Part, Proposal};
 pub use request::{BulletRecord, Past, Request, RequestId};
 pub use spending::{Spend, SpendView};
