@@ -33,6 +33,14 @@ pub struct Metrics {
     pub runs_started: IntCounter,
     /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
     pub runs_refused: IntCounterVec,
+    /// `whetstone_labels_total{result}`: labels by what became of them: joined, early, duplicate, and refused
+    /// as conflicting, already_known or late.
+    pub labels: IntCounterVec,
+    /// `whetstone_runs_labelled_total`: runs whose outcome is that of a label.
+    pub runs_labelled: IntCounter,
+    /// `whetstone_runs_unlabelled_total{reason}`: runs that waited, and whose outcome came when their window
+    /// had closed (after_window), or not at all (given_up).
+    pub runs_unlabelled: IntCounterVec,
     /// `whetstone_optimizations_total{result}`: proposals by result: edits, no_change.
     pub optimizations: IntCounterVec,
     /// `whetstone_llm_fallbacks_total{reason}`: optimizations in which pattern edits stood in for the model.
@@ -91,6 +99,11 @@ impl Metrics {
             "Runs announced when they began, each as often as it was announced.",
         )?;
         registry.register(Box::new(runs_started.clone()))?;
+        let runs_labelled = IntCounter::new(
+            "whetstone_runs_labelled_total",
+            "Runs whose outcome is that of a label.",
+        )?;
+        registry.register(Box::new(runs_labelled.clone()))?;
         let llm_resting = IntGauge::new(
             "whetstone_llm_resting",
             "1 while the model is left alone because it failed too often.",
@@ -150,6 +163,13 @@ impl Metrics {
             runs_refused: counter(
                 "whetstone_runs_refused_total",
                 "Runs that joined no window, by reason.",
+                "reason",
+            )?,
+            labels: counter("whetstone_labels_total", "Labels, by what became of them.", "result")?,
+            runs_labelled,
+            runs_unlabelled: counter(
+                "whetstone_runs_unlabelled_total",
+                "Runs whose outcome no window has got, by reason.",
                 "reason",
             )?,
             optimizations: counter(
