@@ -117,29 +117,35 @@ fn step(
 #[derive(Default)]
 struct Counts {
     decisions: Vec<String>,
-    duplicate: u64,
-    late: u64,
-    unknown_version: u64,
+    tally: Tally,
 }
 
 impl Counts {
     fn add(&mut self, before: Tally, after: Tally) {
-        self.duplicate += after.duplicate - before.duplicate;
-        self.late += after.late - before.late;
-        self.unknown_version += after.unknown_version - before.unknown_version;
+        let Tally { duplicate, late, unknown_version, labels, .. } = &mut self.tally;
+        *duplicate += after.duplicate - before.duplicate;
+        *late += after.late - before.late;
+        *unknown_version += after.unknown_version - before.unknown_version;
+        labels.add(after.labels.since(before.labels));
     }
 
     fn show(&self, metrics: &Metrics) {
         for decision in &self.decisions {
             metrics.decisions.with_label_values(&[decision]).inc();
         }
-        let refused = [
-            ("duplicate", self.duplicate),
-            ("late", self.late),
-            ("unknown_version", self.unknown_version),
-        ];
+        let Tally { duplicate, late, unknown_version, labels, .. } = self.tally;
+        let refused =
+            [("duplicate", duplicate), ("late", late), ("unknown_version", unknown_version)];
         for (reason, count) in refused {
             metrics.runs_refused.with_label_values(&[reason]).inc_by(count);
+        }
+        for (result, count) in labels.results() {
+            metrics.labels.with_label_values(&[result]).inc_by(count);
+        }
+        metrics.runs_labelled.inc_by(labels.labelled);
+        let unlabelled = [("after_window", labels.after_window), ("given_up", labels.given_up)];
+        for (reason, count) in unlabelled {
+            metrics.runs_unlabelled.with_label_values(&[reason]).inc_by(count);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Wires the stages: four roles on one log, and HTTP in front. The only module that knows them all.
 //!
 //! ```text
-//!  POST, send ─▶ agent-traces ────┐
+//!  POST, send ─▶ agent-traces, ───┐
+//!                agent-feedback   │
 //!  orders ─────▶ prompt-commands ─┴▶ decode ─▶ agent-events ─▶ aggregate ─▶ prompt-versions ─▶ publish ─▶ git
 //!                     ▲                            ▲              │  └────▶ prompt-updates, decisions
 //!                     └──── edits by people ───────┼──────────────┼──────────────────────────┘

@@ -1,4 +1,4 @@
-//! What the command line and other clients do with a log: give orders, look things up.
+//! What the command line and other clients do with a log: send, give orders, look things up.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::codec;
 use super::role::RoleError;
 use crate::base::AgentName;
 use crate::consume::{Follower, Log, LogError, NewRecord, Share, Start, Topic};
-use crate::decode::Report;
+use crate::decode::{Feedback, Report};
 use crate::govern::{Command, Decision, VersionRecord};
 
 const BATCH: usize = 1000;
 
-/// A client of a log: appends orders and reports of runs, reads what came of them. Joins no group.
+/// A client of a log: appends orders, reports of runs and how they turned out, reads what came of them. Joins no group.
 pub struct Orders<'a> {
     log: &'a dyn Log,
 }
@@ -39,6 +39,18 @@ impl<'a> Orders<'a> {
             codec::json(Topic::AgentTraces, report.agent().as_str(), report)
         };
         self.log.append(reports.iter().map(record).collect())
+    }
+
+    /// Says how runs turned out.
+    ///
+    /// # Errors
+    /// If the log fails; then nothing was said.
+    pub fn say(&self, feedback: &[Feedback]) -> Result<(), LogError> {
+        let record = |one: &Feedback| -> NewRecord {
+            let key = one.agent.as_ref().map_or(one.trace_id.as_str(), AgentName::as_str);
+            codec::json(Topic::AgentFeedback, key, one)
+        };
+        self.log.append(feedback.iter().map(record).collect())
     }
 
     /// Every version of `agent`, oldest first, each as it stands.

@@ -46,6 +46,14 @@ pub struct Metrics {
     /// `whetstone_otlp_items_total{signal,result}`: spans and log records in those that were taken: kept,
     /// refused, ignored (log records that say nothing of a run).
     pub otlp_items: IntCounterVec,
+    /// `whetstone_labels_total{result}`: labels by what became of them: joined, early, duplicate, and refused
+    /// as conflicting, already_known or late.
+    pub labels: IntCounterVec,
+    /// `whetstone_runs_labelled_total`: runs whose outcome is that of a label.
+    pub runs_labelled: IntCounter,
+    /// `whetstone_runs_unlabelled_total{reason}`: runs that waited, and whose outcome came when their window
+    /// had closed (after_window), or not at all (given_up).
+    pub runs_unlabelled: IntCounterVec,
     /// `whetstone_optimizations_total{result}`: proposals by result: edits, no_change.
     pub optimizations: IntCounterVec,
     /// `whetstone_llm_fallbacks_total{reason}`: optimizations in which pattern edits stood in for the model.
@@ -109,6 +117,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let runs_labelled = IntCounter::new(
+            "whetstone_runs_labelled_total",
+            "Runs whose outcome is that of a label.",
+        )?;
+        registry.register(Box::new(runs_labelled.clone()))?;
         let llm_resting = IntGauge::new(
             "whetstone_llm_resting",
             "1 while the model is left alone because it failed too often.",
@@ -192,6 +205,13 @@ impl Metrics {
                 "whetstone_otlp_items_total",
                 "Spans and log records in them, by result.",
                 &["signal", "result"],
+            )?,
+            labels: counter("whetstone_labels_total", "Labels, by what became of them.", "result")?,
+            runs_labelled,
+            runs_unlabelled: counter(
+                "whetstone_runs_unlabelled_total",
+                "Runs whose outcome no window has got, by reason.",
+                "reason",
             )?,
             optimizations: counter(
                 "whetstone_optimizations_total",

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod diff;
 mod failure;
+mod feedback;
 mod optimize;
 mod orders;
 mod output;
@@ -81,7 +82,7 @@ enum Command {
     Run(run::Args),
     /// One learning cycle over files of traces
     Optimize(optimize::Args),
-    /// Send files of traces, or follow a directory
+    /// Send files of traces or of feedback, or follow a directory
     Send(send::Args),
     /// What each agent runs and how it fares
     Status(status::Args),

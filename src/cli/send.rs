@@ -1,44 +1,51 @@
-//! `whetstone send`: files of traces onto the log, or a directory followed.
+//! `whetstone send`: files of traces or of feedback onto the log, or a directory followed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Output, safe};
-use super::{Env, pause, runtime};
+use super::{Env, feedback, pause, runtime};
 use crate::app::Orders;
 use crate::base::{AgentName, Clock as _, SystemClock};
+use crate::consume::LogError;
 use crate::decode::{Format, Options, Report, Trace, decode};
 
-/// Reports appended in one atomic step.
+/// Reports, or what is said of them, appended in one atomic step.
 const BATCH: usize = 200;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whetstone send runs.jsonl\n  \
     whetstone send --follow ./results                each new *.json and *.jsonl file once it is whole\n  \
-    whetstone send --url http://127.0.0.1:8087 runs.jsonl\n\n\
+    whetstone send --url http://127.0.0.1:8087 runs.jsonl\n  \
+    whetstone send --feedback said.jsonl             how runs turned out, one a line\n  \
+    whetstone send --feedback results.csv --agent mitigation --success Mitigation.success \\\n      \
+      --id '{problem_id}-{attempt}'                  the same from columns, which make the run's id\n\n\
     What cannot be read is named on standard error with its line; the rest is sent. A run that is sent\n\
     twice is counted once.")]
 pub(super) struct Args {
-    /// Files of traces, or with --follow the directory
+    /// Files of traces or of feedback, or with --follow the directory
     #[arg(required = true)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// Their format; detected if not given
     #[arg(long)]
     format: Option<Format>,
     /// The agent, where the format names none
     #[arg(long)]
-    agent: Option<AgentName>,
+    pub(super) agent: Option<AgentName>,
     /// Keep looking for new files in the directory
     #[arg(long)]
     follow: bool,
     /// Send to a running server instead of the data directory
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    pub(super) feedback: feedback::FeedbackArgs,
 }
 
 /// What was read of some files.
@@ -78,8 +85,11 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     if args.follow {
         return follow(args, env);
     }
+    if args.feedback.feedback {
+        return feedback::main(args, env);
+    }
     let read = read_reports(&args.paths, args.format, args.agent.as_ref(), &env.output)?;
-    deliver(&read.reports, args, env)?;
+    deliver_reports(&read.reports, args, env)?;
     if env.output.json {
         let ((sent, started), refused) = (read.counts(), read.refused);
         let counts = serde_json::json!({ "sent": sent, "started": started, "refused": refused });
@@ -125,14 +135,28 @@ pub(super) fn read_reports(
     Ok(read)
 }
 
-fn deliver(reports: &[Report], args: &Args, env: &Env) -> Result<(), Failure> {
+fn deliver_reports(reports: &[Report], args: &Args, env: &Env) -> Result<(), Failure> {
+    deliver(reports, ("traces", |orders, batch| orders.send(batch)), args, env)
+}
+
+/// Where something goes on a server, and how onto the log itself.
+pub(super) type Route<T> = (&'static str, fn(&Orders<'_>, &[T]) -> Result<(), LogError>);
+
+pub(super) fn deliver<T: Serialize>(
+    all: &[T],
+    (path, append): Route<T>,
+    args: &Args,
+    env: &Env,
+) -> Result<(), Failure> {
     // Hidden by indicatif where standard error is no terminal.
-    let bar = ProgressBar::new(reports.len() as u64);
+    let bar = ProgressBar::new(all.len() as u64);
     let local = if args.url.is_none() { Some(env.log()?) } else { None };
-    for batch in reports.chunks(BATCH) {
+    for batch in all.chunks(BATCH) {
         match (&args.url, &local) {
-            (Some(url), _) => post(url, batch, env)?,
-            (None, Some(log)) => Orders::new(log.as_ref()).send(batch).map_err(Failure::failed)?,
+            (Some(url), _) => post(url, path, batch, env)?,
+            (None, Some(log)) => {
+                append(&Orders::new(log.as_ref()), batch).map_err(Failure::failed)?;
+            }
             (None, None) => {}
         }
         bar.inc(batch.len() as u64);
@@ -141,9 +165,9 @@ fn deliver(reports: &[Report], args: &Args, env: &Env) -> Result<(), Failure> {
     Ok(())
 }
 
-fn post(url: &str, batch: &[Report], env: &Env) -> Result<(), Failure> {
+fn post<T: Serialize>(url: &str, path: &str, batch: &[T], env: &Env) -> Result<(), Failure> {
     use secrecy::ExposeSecret as _;
-    let url = format!("{}/api/traces", url.trim_end_matches('/'));
+    let url = format!("{}/api/{path}", url.trim_end_matches('/'));
     runtime()?.block_on(async {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build();
         let mut request = client.map_err(Failure::failed)?.post(&url).json(batch);
@@ -174,7 +198,7 @@ fn follow(args: &Args, env: &Env) -> Result<(), Failure> {
                         let one = std::slice::from_ref(&path);
                         let agent = args.agent.as_ref();
                         let read = read_reports(one, args.format, agent, &env.output)?;
-                        deliver(&read.reports, args, env)?;
+                        deliver_reports(&read.reports, args, env)?;
                         env.output.line(format!("{}: {}", path.display(), read.sent()));
                         looks.insert(path, (look.0, look.1, true));
                     }

@@ -56,6 +56,9 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         let line = if index == 0 { env.output.paint(Tone::Faint, &line) } else { line };
         env.output.line(line);
     }
+    if let Some(line) = waiting(&views) {
+        env.output.line(line);
+    }
     if args.agent.is_some() {
         let trials = views.iter().filter_map(|view| view.trial.as_deref());
         for line in trials.flat_map(trial::lines) {
@@ -68,6 +71,13 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
         env.output.line(total);
     }
     Ok(())
+}
+
+/// How many runs wait for a label, where any do.
+fn waiting(views: &[AgentView]) -> Option<String> {
+    let waiting = views.iter().filter(|view| view.waiting > 0);
+    let told: Vec<_> = waiting.map(|view| format!("{} of {}", view.waiting, view.agent)).collect();
+    (!told.is_empty()).then(|| format!("Runs that wait for their outcome: {}", told.join(", ")))
 }
 
 /// What is going on, in a few words.

@@ -92,4 +92,42 @@ impl LabelTally {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// How many labels ended in each of the ways that there are, by name.
+    pub fn results(self) -> [(&'static str, u64); 6] {
+        [
+            ("joined", self.joined),
+            ("early", self.early),
+            ("duplicate", self.duplicate),
+            ("conflicting", self.conflicting),
+            ("already_known", self.already_known),
+            ("late", self.late),
+        ]
+    }
+
+    /// Adds all of `other`.
+    pub fn add(&mut self, other: Self) {
+        *self = self.with(other, u64::saturating_add);
+    }
+
+    /// What came to it since it was `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            joined: join(self.joined, other.joined),
+            early: join(self.early, other.early),
+            duplicate: join(self.duplicate, other.duplicate),
+            conflicting: join(self.conflicting, other.conflicting),
+            already_known: join(self.already_known, other.already_known),
+            late: join(self.late, other.late),
+            unneeded: join(self.unneeded, other.unneeded),
+            labelled: join(self.labelled, other.labelled),
+            after_window: join(self.after_window, other.after_window),
+            given_up: join(self.given_up, other.given_up),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Stage 7: HTTP. Health, metrics, traces in, agents out.
+//! Stage 7: HTTP. Health, metrics, traces and feedback in, agents out.
 //!
 //! Reads views and appends records; changes no state itself. Binds to loopback unless configured
 //! otherwise; what changes state wants the token if there is one, and always a content type that no web
@@ -75,6 +75,7 @@ pub async fn serve(
 pub fn router(server: Server) -> Router {
     Router::new()
         .route("/api/traces", post(traces::post_traces))
+        .route("/api/feedback", post(traces::post_feedback))
         .route("/api/agents", get(agents))
         .route("/api/agents/{agent}", get(agent))
         .route("/api/agents/{agent}/versions", get(versions))

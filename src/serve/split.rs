@@ -1,9 +1,9 @@
-//! A request body into records: one a run, whatever their content. What a run says is the decode
-//! stage's affair, so a run that makes no sense becomes a dead letter and its neighbours live.
+//! A request body into records, whatever their content. What a record says is the decode stage's affair, so
+//! one that makes no sense becomes a dead letter and its neighbours live.
 
 use serde_json::value::RawValue;
 
-/// The runs of a body: the items of a JSON array, the lines of JSON lines, or one JSON object.
+/// The records of a body: the items of a JSON array, the lines of JSON lines, or one JSON object.
 ///
 /// # Errors
 /// In words, if the body is empty or is an array that does not end well.
@@ -11,7 +11,7 @@ pub(super) fn split(body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let trimmed = body.trim_ascii();
     match trimmed.first() {
         None => {
-            Err("the body is empty: send a run, an array of runs, or one run a line".to_owned())
+            Err("the body is empty: send a record, an array of records, or one a line".to_owned())
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_slice(trimmed)

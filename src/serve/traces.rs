@@ -1,4 +1,5 @@
-//! `POST /api/traces`: runs onto the log. Answered when they are durable.
+//! `POST /api/traces` and `/api/feedback`: runs, and how they turned out, onto the log. Answered when they are
+//! durable.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -16,15 +17,31 @@ pub(super) async fn post_traces(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
+    accept(server, &headers, &body, Topic::AgentTraces).await
+}
+
+pub(super) async fn post_feedback(
+    State(server): State<Server>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    accept(server, &headers, &body, Topic::AgentFeedback).await
+}
+
+async fn accept(
+    server: Server,
+    headers: &HeaderMap,
+    body: &[u8],
+    topic: Topic,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let kinds = ["application/json", "application/x-ndjson", "application/jsonl"];
-    if !kinds.contains(&media_type(&headers)) {
+    if !kinds.contains(&media_type(headers)) {
         return Err(ApiError::ContentType);
     }
-    authorize(&server, &headers)?;
-    let records = split(&body).map_err(ApiError::BadBody)?;
+    authorize(&server, headers)?;
+    let records = split(body).map_err(ApiError::BadBody)?;
     let accepted = records.len();
-    let records =
-        records.into_iter().map(|run| NewRecord::new(Topic::AgentTraces, "", run)).collect();
+    let records = records.into_iter().map(|record| NewRecord::new(topic, "", record)).collect();
     let log = server.log.clone();
     let appended = tokio::task::spawn_blocking(move || log.append(records)).await;
     appended.map_err(|panic| ApiError::Internal(panic.to_string()))??;

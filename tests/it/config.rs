@@ -16,7 +16,7 @@ use whetstone::consume::KafkaSettings;
 use whetstone::decode::Outcome;
 use whetstone::decode::otlp::Rules;
 use whetstone::fold::WindowKind;
-use whetstone::govern::{LlmBudget, Rollout};
+use whetstone::govern::{FeedbackSpec, LlmBudget, Rollout};
 use whetstone::hygiene::{RedactionRules, Redactor};
 
 const HOUR: i64 = 3_600_000;
@@ -481,6 +481,9 @@ fn each_impossible_value_is_named_with_what_is_allowed() {
         "repo: { versions: ../elsewhere, branch: 1.0 }",
         "guidance_key: ''",
         "retention: 1 month",
+        "feedback: { horizon: 31d }",
+        "feedback: { horizon: 1h, wait: 2h }",
+        "feedback: { max_waiting: 100001 }",
         "agents: [mitigation]",
         "agents: { mitigation: { llm: { enabled: false } } }",
     ]);
@@ -517,6 +520,12 @@ fn each_impossible_value_is_named_with_what_is_allowed() {
         whetstone.yaml:1: guidance_key must not be empty
     retention: 1 month
         whetstone.yaml:1: retention takes a duration such as 90s, 30m, 24h or 7d, not "1 month"
+    feedback: { horizon: 31d }
+        whetstone.yaml:1: feedback.horizon must be from 1s to 30d, not 31d
+    feedback: { horizon: 1h, wait: 2h }
+        whetstone.yaml:1: feedback.wait must not be above feedback.horizon (1h)
+    feedback: { max_waiting: 100001 }
+        whetstone.yaml:1: feedback.max_waiting must be from 0 to 100000, not 100001
     agents: [mitigation]
         whetstone.yaml:1: agents is a section of names: set the keys below a name in it, not a list
     agents: { mitigation: { llm: { enabled: false } } }
@@ -828,4 +837,15 @@ proptest! {
         // Either answer is right; that there is one is what is tested.
         let _either = file(&lines.join("\n")).load().map_err(|error| error.to_string());
     }
+}
+
+#[test]
+fn feedback_is_waited_for_as_the_agent_says() {
+    let agents = "agents: { slow: { feedback: { wait: 1h, max_waiting: 5 } } }";
+    let config = file(&format!("feedback: {{ horizon: 2d }}\n{agents}")).load().unwrap();
+    let hour = 3_600_000;
+    let own = FeedbackSpec { horizon: 48 * hour, wait: hour, max_waiting: 5 };
+    assert_eq!(config.policy(&agent("slow")).feedback, own);
+    let usual = FeedbackSpec { horizon: 48 * hour, ..FeedbackSpec::default() };
+    assert_eq!(config.policy(&agent("other")).feedback, usual);
 }

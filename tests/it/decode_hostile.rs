@@ -5,7 +5,7 @@ use serde_json::json;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{
     Announcement, Format, LlmCall, Options, Outcome, Reason, Report, Run, Step, Thought, Tokens,
-    ToolCall, Trace, decode, limits,
+    ToolCall, Trace, decode, decode_feedback, limits,
 };
 
 use super::decode::{chats, decode_text, native, one, options, report, stratus, with};
@@ -21,6 +21,15 @@ const FORMATS: [Format; 5] = [
 ];
 
 fn in_every_format(bytes: &[u8]) {
+    for feedback in decode_feedback(bytes, &options()).into_iter().filter_map(|one| one.result.ok())
+    {
+        assert!(feedback.trace_id.len() <= limits::MAX_NAME_BYTES);
+        assert!(
+            feedback.by.len() <= limits::MAX_NAME_BYTES && feedback.outcome != Outcome::Unknown
+        );
+        let written = serde_json::to_vec(&feedback).unwrap();
+        assert_eq!(decode_feedback(&written, &options()).remove(0).result, Ok(feedback));
+    }
     for format in FORMATS.map(Some).into_iter().chain([None]) {
         let found = decode(bytes, &Options { format, ..options() });
         assert!(
@@ -200,6 +209,8 @@ fn good_records() -> Vec<String> {
         stratus("DIAGNOSIS", &json!(false), &json!("x"), &json!({})),
         trajectory(),
         start().to_string(),
+        json!({"agent": "a", "trace_id": "t", "score": 0.7, "threshold": 0.5, "by": "ada"})
+            .to_string(),
     ];
     records.extend(chats());
     records
@@ -285,7 +296,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_good_record_makes_any_format_panic(
-        which in 0..6usize, at in 0..2000usize, byte: u8, cut in 0..2000usize,
+        which in 0..7usize, at in 0..2000usize, byte: u8, cut in 0..2000usize,
     ) {
         let mut bytes = good_records().remove(which).into_bytes();
         let length = bytes.len();
@@ -296,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_of_a_wrong_type_makes_any_format_panic(which in 0..6usize, nth in 0..40usize, wrong in 0..6usize) {
+    fn no_value_of_a_wrong_type_makes_any_format_panic(which in 0..7usize, nth in 0..40usize, wrong in 0..6usize) {
         let wrong = ["null", "-1", "1e308", "[]", "{}", "\"\\u0000\""][wrong];
         let record = good_records().remove(which);
         let ends: Vec<_> = record.match_indices("\":").map(|(at, _)| at + 2).collect();

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use whetstone::base::{AgentName, SystemClock};
+use whetstone::base::{AgentName, EventTime, SystemClock};
 use whetstone::consume::{EmbeddedLog, Log as _, NewRecord, Topic};
+use whetstone::decode::{Options, Outcome, decode_feedback};
 use whetstone::govern::{Content, PromptUpdate, Split, State, bucket};
 use whetstone::publish::{ConfigRepo, RepoOptions};
 
@@ -85,6 +86,14 @@ fn the_curl_example_is_taken_and_counted() {
 fn the_example_of_a_start_is_read_as_one() {
     let report = crate::decode::report(block("json", "\"started\"").trim());
     assert!(matches!(report, whetstone::decode::Report::Started(_)), "{report:?}");
+}
+
+#[test]
+fn the_example_of_feedback_is_read_as_such() {
+    let options = Options::arrived(EventTime::from_millis(0));
+    let example = block("json", "\"success\": true").trim().as_bytes();
+    let feedback = decode_feedback(example, &options).remove(0).result.unwrap();
+    assert_eq!((feedback.outcome, feedback.by.as_str()), (Outcome::Success, "nightly check"));
 }
 
 #[test]

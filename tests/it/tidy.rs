@@ -160,6 +160,7 @@ fn each_library_of_the_outside_is_known_in_one_place() {
         ("genai::", "src/optimize/model/"),
         ("git2::", "src/publish/"),
         ("axum::", "src/serve/"),
+        ("csv::", "src/cli/"),
         ("unicode_security::", "src/hygiene/"),
         ("unicode_normalization::", "src/hygiene/"),
     ];
