@@ -210,7 +210,7 @@ impl Counts {
 
     fn show(&self, metrics: &Metrics) {
         for outcome in &self.runs {
-            metrics.runs.with_label_values(&[super::decode::outcome(*outcome)]).inc();
+            metrics.runs.with_label_values(&[outcome.name()]).inc();
         }
         for reason in &self.reasons {
             metrics.dead_letters.with_label_values(&[reason]).inc();

@@ -160,6 +160,7 @@ fn unreadable(record: &Record, problem: &dyn std::fmt::Display) -> CodecError {
 mod tests {
     use super::*;
     use crate::base::{EventTime, VersionNumber};
+    use crate::govern::Piece;
 
     fn triage() -> AgentName {
         "triage".parse().unwrap()
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_pane_that_is_gone_is_an_empty_record() {
-        let gone = change(&triage(), &Change::Gone(VersionNumber(2), 3_600_000));
+        let gone = change(&triage(), &Change::Gone(Piece::Pane(VersionNumber(2), 3_600_000)));
         let expected = NewRecord::new(Topic::AgentState, "triage/pane/v2/3600000", []);
         assert_eq!(gone, expected);
     }

@@ -6,13 +6,20 @@ use super::role::{Context, RoleError};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
 use crate::decode::otlp::Rules;
-use crate::decode::{Announcement, Options, Outcome, Reason, Reject, Report, Run, decode};
-use crate::govern::{Command, Event, EventBody, Started};
+use crate::decode::{
+    Announcement, Feedback, Options, Outcome, Reason, Reject, Report, Run, decode, decode_feedback,
+};
+use crate::govern::{Command, Event, EventBody, Label, Started};
 
 const BATCH: usize = 512;
 
-const INPUTS: [Topic; 4] =
-    [Topic::AgentTraces, Topic::PromptCommands, Topic::OtlpSpans, Topic::OtlpLogs];
+const INPUTS: [Topic; 5] = [
+    Topic::AgentTraces,
+    Topic::AgentFeedback,
+    Topic::PromptCommands,
+    Topic::OtlpSpans,
+    Topic::OtlpLogs,
+];
 
 /// Bytes of a record that its dead letter holds: at first all, and less each time that the log did not
 /// take it so.
@@ -60,6 +67,7 @@ enum Kind {
     Items(Items),
     Run(Outcome),
     Started,
+    Label,
     Order,
     Letter(Reason),
 }
@@ -67,10 +75,11 @@ enum Kind {
 impl Kind {
     fn count(&self, metrics: &Metrics) {
         match self {
-            Self::Run(of) => metrics.runs.with_label_values(&[outcome(*of)]).inc(),
+            Self::Run(of) => metrics.runs.with_label_values(&[of.name()]).inc(),
             Self::Started => metrics.runs_started.inc(),
             Self::Items(items) => items.count(metrics),
-            Self::Order => {}
+            // Counted by what becomes of it.
+            Self::Label | Self::Order => {}
             Self::Letter(why) => metrics.dead_letters.with_label_values(&[why.as_str()]).inc(),
         }
     }
@@ -80,6 +89,7 @@ impl Kind {
 fn step(record: &Record, most: usize, rules: &Rules, made: &mut Made) {
     let results = match record.topic {
         Topic::PromptCommands => vec![command(record, most)],
+        Topic::AgentFeedback => feedback(record, made),
         Topic::OtlpSpans | Topic::OtlpLogs => match otlp::read(record, rules) {
             Ok(Read { outputs, items, reject }) => {
                 made.outputs.extend(outputs);
@@ -108,15 +118,38 @@ fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
         EventBody::Started(_) => Kind::Started,
-        EventBody::Command(_) | EventBody::Label(_) | EventBody::Proposal(_) => Kind::Order,
+        EventBody::Label(_) => Kind::Label,
+        EventBody::Command(_) | EventBody::Proposal(_) => Kind::Order,
     }
 }
 
+fn options(record: &Record) -> Options {
+    let agent = record.header("agent").and_then(|name| name.parse().ok());
+    Options { agent, ..Options::arrived(record.at) }
+}
+
+/// Feedback on an agent's run is the agent's; that on a trace goes where the trace's spans meet.
+fn feedback(record: &Record, made: &mut Made) -> Vec<Result<Event, Reject>> {
+    let decoded = decode_feedback(&record.value, &options(record)).into_iter();
+    let mut results = Vec::new();
+    for decoded in decoded {
+        match decoded.result {
+            Ok(Feedback { agent: Some(agent), trace_id, outcome, by }) => {
+                let body = EventBody::Label(Label { trace_id, outcome, by });
+                results.push(Ok(Event { agent, at: record.at, body }));
+            }
+            Ok(Feedback { agent: None, trace_id, outcome, by }) => match trace_id.parse() {
+                Ok(trace) => made.outputs.push(otlp::said(trace, by, outcome)),
+                Err(problem) => results.push(Err(Reject::new(Reason::MissingAgent, problem))),
+            },
+            Err(reject) => results.push(Err(reject)),
+        }
+    }
+    results
+}
+
 fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
-    let options = Options {
-        agent: record.header("agent").and_then(|name| name.parse().ok()),
-        ..Options::arrived(record.at)
-    };
+    let options = options(record);
     let decoded = decode(&record.value, &options).into_iter();
     decoded.map(|decoded| Ok(reported(decoded.result?, record.at))).collect()
 }
@@ -164,13 +197,4 @@ fn dead_letter(record: &Record, reject: &Reject, most: usize) -> NewRecord {
         .with_header("whetstone-topic", record.topic.to_string())
         .with_header("whetstone-partition", record.partition.to_string())
         .with_header("whetstone-offset", record.offset.to_string())
-}
-
-pub(super) fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::Aborted => "aborted",
-        Outcome::Unknown => "unknown",
-    }
 }

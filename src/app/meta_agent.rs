@@ -14,7 +14,8 @@ use crate::decode::{Run, Trace};
 use crate::fold::WindowKind;
 use crate::govern::{
     Agent, AgentView, Command, CommandKind, Considered, Decision, Effect, Event, EventBody,
-    Figures, LlmReport, Policy, Proposal, Reason, Request, Rollout, State, VersionRecord,
+    FeedbackSpec, Figures, LlmReport, Policy, Proposal, Reason, Request, Rollout, State,
+    VersionRecord,
 };
 use crate::optimize::{Optimizer, Preview, PreviewError};
 use crate::publish::{ConfigRepo, PublishError};
@@ -304,6 +305,8 @@ impl MetaAgent {
     fn policy(&self, name: &AgentName) -> Policy {
         let mut policy = self.config.policy(name);
         policy.windows.kind = WindowKind::Count { runs: u64::MAX };
+        // Nobody says later how the runs of a batch turned out.
+        policy.feedback = FeedbackSpec { wait: 0, max_waiting: 0, ..policy.feedback };
         policy.rollout = self.options.rollout.unwrap_or(Rollout::Immediate);
         policy
     }

@@ -4,8 +4,8 @@
 use super::codec;
 use crate::base::Metrics;
 use crate::consume::{NewRecord, Record, Topic};
-use crate::decode::Reject;
-use crate::decode::otlp::{Batch, Encoding, Received, Rules, logs, spans};
+use crate::decode::otlp::{Batch, Encoding, Evaluation, Received, Rules, TraceId, logs, spans};
+use crate::decode::{Outcome, Reject};
 
 /// What a record held, for those who count.
 pub(super) struct Items {
@@ -53,4 +53,10 @@ pub(super) fn read(record: &Record, rules: &Rules) -> Result<Read, Reject> {
 /// A batch as its record.
 fn placed(batch: &Batch) -> NewRecord {
     codec::json(Topic::TraceSpans, batch.trace.to_string(), batch)
+}
+
+/// What somebody says of a whole trace, as the record that brings it to the trace's spans.
+pub(super) fn said(trace: TraceId, by: String, outcome: Outcome) -> NewRecord {
+    let evaluation = Evaluation { span: None, name: by, outcome };
+    placed(&Batch { trace, spans: Vec::new(), evaluations: vec![evaluation] })
 }

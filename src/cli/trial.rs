@@ -62,6 +62,14 @@ pub(super) fn lines(trial: &TrialView) -> Vec<String> {
         lines.push(format!("  gain: e-value {}", of_bar(trial.gain)));
     }
     lines.push(format!("  harm: e-value {}", of_bar(trial.harm)));
+    lines.extend(left_out(trial));
+    lines.push(format!("  next: {}", trial.next));
+    lines
+}
+
+/// What does not count, or not as it says.
+fn left_out(trial: &TrialView) -> Vec<String> {
+    let mut lines = Vec::new();
     let excluded = trial.excluded;
     let counts = [
         (trial.pending, "wait for their deadline"),
@@ -84,10 +92,15 @@ pub(super) fn lines(trial: &TrialView) -> Vec<String> {
             trial.strayed
         ));
     }
+    if trial.late_labels > 0 {
+        lines.push(format!(
+            "  {} outcomes were said after their unit's deadline: too late for the trial",
+            trial.late_labels
+        ));
+    }
     if trial.one_in > 1 {
         lines.push(format!("  one unit in {} takes part, chosen by hash", trial.one_in));
     }
-    lines.push(format!("  next: {}", trial.next));
     lines
 }
 

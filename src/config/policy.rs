@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::checks::Checks;
 use super::duration::{DAY, SECOND};
 use super::raw::{RawGuard, RawLlmBudget, RawPolicy, RawReward, RawTunable, RawWindows};
-use super::rollout::{rollout, trial, watch};
+use super::rollout::{feedback, rollout, trial, watch};
 use crate::fold::{RewardSpec, WindowKind, WindowSpec};
 use crate::govern::{GuardRules, LlmBudget, Policy, Tunable};
 
@@ -29,6 +29,7 @@ pub(super) fn resolve(raw: RawPolicy, checks: &mut Checks) -> Policy {
         rollout: rollout(&raw.rollout, checks),
         trial: trial(&raw.trial, checks),
         watch: watch(&raw.watch, checks),
+        feedback: feedback(&raw.feedback, checks),
         guard: guard(raw.guard, checks),
         llm_budget: llm_budget(&raw.llm_budget, checks),
         guidance_key: checks.text("guidance_key", raw.guidance_key),

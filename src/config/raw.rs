@@ -163,6 +163,7 @@ pub(super) struct RawPolicy {
     pub(super) rollout: String,
     pub(super) trial: RawTrial,
     pub(super) watch: RawWatch,
+    pub(super) feedback: RawFeedback,
     pub(super) guard: RawGuard,
     pub(super) guidance_key: String,
     pub(super) step_key: String,
@@ -222,6 +223,13 @@ pub(super) struct RawWatch {
     pub(super) false_alarm_runs: u64,
     pub(super) holdback: f64,
     pub(super) holdback_units: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawFeedback {
+    pub(super) horizon: String,
+    pub(super) wait: String,
+    pub(super) max_waiting: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

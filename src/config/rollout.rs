@@ -1,10 +1,10 @@
-//! How new versions are tried and watched, checked.
+//! How new versions are tried and watched, and how long outcomes are waited for, checked.
 
 use super::checks::Checks;
 use super::duration::{DAY, SECOND};
 use super::policy::YEAR;
-use super::raw::{RawTrial, RawWatch};
-use crate::govern::{DriftAction, Rollout, Split, TrialSpec, WatchSpec};
+use super::raw::{RawFeedback, RawTrial, RawWatch};
+use crate::govern::{DriftAction, FeedbackSpec, Rollout, Split, TrialSpec, WatchSpec};
 
 /// The most that a candidate may get: the baseline must be seen too.
 const MOST: f64 = 0.9;
@@ -68,6 +68,18 @@ pub(super) fn watch(raw: &RawWatch, checks: &mut Checks) -> WatchSpec {
         holdback_bp: share("watch.holdback", raw.holdback, 0.0..=0.5, checks),
         holdback_units: checks.within("watch.holdback_units", raw.holdback_units, 1..=10_000_000),
     }
+}
+
+pub(super) fn feedback(raw: &RawFeedback, checks: &mut Checks) -> FeedbackSpec {
+    let before = checks.problems.len();
+    let horizon = checks.duration("feedback.horizon", &raw.horizon, SECOND..=30 * DAY);
+    let wait = checks.duration("feedback.wait", &raw.wait, 0..=30 * DAY);
+    if checks.problems.len() == before && wait > horizon {
+        let what = format!("must not be above feedback.horizon ({})", raw.horizon);
+        checks.problem("feedback.wait", what);
+    }
+    let most = checks.within("feedback.max_waiting", raw.max_waiting, 0..=100_000);
+    FeedbackSpec { horizon, wait, max_waiting: usize::try_from(most).unwrap_or(usize::MAX) }
 }
 
 /// A share in basis points.

@@ -84,14 +84,14 @@ impl Options {
     }
 }
 
-/// One report of an input, or the reason why not.
+/// One report of an input, or what else it holds, or the reason why not.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
+pub struct Decoded<R = Report> {
     /// The line it stands on, counted from 1; in a JSON array the item, in a file of tau2-bench the
     /// simulation, each counted from 1. A run of a Stratus trajectory stands where its last event does.
     pub line: u64,
     /// The report.
-    pub result: Result<Report, Reject>,
+    pub result: Result<R, Reject>,
 }
 
 /// Every report in `input`, which is one JSON object, an array of them, JSON lines, or a file of one of
@@ -99,36 +99,58 @@ pub struct Decoded {
 /// which is JSON counts as one broken record, and beyond [`limits::MAX_REJECTS`] refusals the rest is
 /// counted in a last one.
 pub fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
-    if input.len() > options.max_record_bytes {
-        let (bytes, max) = (input.len(), options.max_record_bytes);
-        let detail = format!("{bytes} bytes, at most {max} are read");
-        return refusal(Reject::new(Reason::RecordTooLarge, detail));
-    }
-    let input = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
-    let trimmed = input.trim_ascii();
-    if trimmed.is_empty() {
-        return refusal(Reject::new(Reason::MalformedJson, "the record is empty"));
-    }
-    let whole = std::str::from_utf8(trimmed).ok().filter(|text| is_json(text));
+    let input = match sized(input, options) {
+        Ok(input) => input,
+        Err(reject) => return refusal(reject),
+    };
+    let whole = whole(input);
     let first_line =
         || numbered(input).find_map(|(_, line)| line.ok().filter(|line| is_json(line)));
     if is_trajectory(whole.or_else(first_line), options) {
         return stratus_trajectory::decode(input, options);
     }
+    each(input, whole, |text| item(text, options))
+}
+
+/// `input` without what some editors put before it, if it is neither too large nor empty.
+pub(super) fn sized<'a>(input: &'a [u8], options: &Options) -> Result<&'a [u8], Reject> {
+    if input.len() > options.max_record_bytes {
+        let (bytes, max) = (input.len(), options.max_record_bytes);
+        let detail = format!("{bytes} bytes, at most {max} are read");
+        return Err(Reject::new(Reason::RecordTooLarge, detail));
+    }
+    let input = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
+    if input.trim_ascii().is_empty() {
+        return Err(Reject::new(Reason::MalformedJson, "the record is empty"));
+    }
+    Ok(input)
+}
+
+/// `input`, if it is one JSON value.
+pub(super) fn whole(input: &[u8]) -> Option<&str> {
+    std::str::from_utf8(input.trim_ascii()).ok().filter(|text| is_json(text))
+}
+
+/// What `item` makes of each value of `input`, which is `whole` or has one a line.
+pub(super) fn each<R>(
+    input: &[u8],
+    whole: Option<&str>,
+    item: impl Fn(&str) -> Vec<Decoded<R>>,
+) -> Vec<Decoded<R>> {
     match whole {
-        Some(text) if text.starts_with('[') => array(text, options),
-        Some(text) => item(text, options),
-        None => lines(input, options),
+        Some(text) if text.starts_with('[') => array(text, item),
+        Some(text) => item(text),
+        None => lines(input, item),
     }
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-fn refusal(reject: Reject) -> Vec<Decoded> {
+pub(super) fn refusal<R>(reject: Reject) -> Vec<Decoded<R>> {
     vec![Decoded { line: 1, result: Err(reject) }]
 }
 
-fn at(line: u64, decoded: Vec<Decoded>) -> impl Iterator<Item = Decoded> {
+fn at<R>(line: u64, decoded: Vec<Decoded<R>>) -> impl Iterator<Item = Decoded<R>> {
     decoded.into_iter().map(move |decoded| Decoded { line, ..decoded })
 }
 
@@ -145,18 +167,18 @@ pub(super) fn numbered(input: &[u8]) -> impl Iterator<Item = (u64, Result<&str, 
     (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(move |(n, line)| (n, text(line)))
 }
 
-fn lines(input: &[u8], options: &Options) -> Vec<Decoded> {
+fn lines<R>(input: &[u8], item: impl Fn(&str) -> Vec<Decoded<R>>) -> Vec<Decoded<R>> {
     let mut found = Found::default();
     for (line, text) in numbered(input) {
         match text {
-            Ok(text) => found.extend(at(line, item(text, options))),
+            Ok(text) => found.extend(at(line, item(text))),
             Err(reject) => found.push(Decoded { line, result: Err(reject) }),
         }
     }
     let mut decoded = found.finish();
     // One broken record written over many lines would otherwise be refused once a line. A half-written
     // array still gives the items that have a line of their own.
-    let broken = |decoded: &Decoded| {
+    let broken = |decoded: &Decoded<R>| {
         let reason = decoded.result.as_ref().err().map(|reject| reject.reason);
         matches!(reason, Some(Reason::MalformedJson | Reason::InvalidUtf8))
     };
@@ -167,14 +189,14 @@ fn lines(input: &[u8], options: &Options) -> Vec<Decoded> {
     decoded
 }
 
-fn array(text: &str, options: &Options) -> Vec<Decoded> {
+fn array<R>(text: &str, item: impl Fn(&str) -> Vec<Decoded<R>>) -> Vec<Decoded<R>> {
     let items: Vec<&RawValue> = match typed(text) {
         Ok(items) => items,
         Err(reject) => return refusal(reject),
     };
     let mut found = Found::default();
     for (number, raw) in (1..).zip(items) {
-        found.extend(at(number, item(raw.get(), options)));
+        found.extend(at(number, item(raw.get())));
     }
     found.finish()
 }
@@ -206,7 +228,7 @@ fn item(text: &str, options: &Options) -> Vec<Decoded> {
 }
 
 /// Whether `text` can be a record at all. An array could also be read as a struct, field by field.
-fn object(text: &str) -> Result<(), Reject> {
+pub(super) fn object(text: &str) -> Result<(), Reject> {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) if text.trim_start().starts_with('{') => Ok(()),
         Ok(_) => Err(Reject::new(Reason::UnknownFormat, "a record is one JSON object")),

@@ -39,22 +39,8 @@ impl Head {
     /// The announcement, if every check passes. A run passes the same ones: whatever ends under an id
     /// and a session began under the same.
     pub(super) fn check(self, options: &Options) -> Result<Announcement, Reject> {
-        let agent = match (self.agent, &options.agent) {
-            (Some(name), _) => name
-                .parse::<AgentName>()
-                .map_err(|problem| Reject::new(Reason::InvalidAgent, problem))?,
-            (None, Some(given)) => given.clone(),
-            (None, None) => {
-                let detail = "the record names no agent: add \"agent\", or name one with --agent";
-                return Err(Reject::new(Reason::MissingAgent, detail));
-            }
-        };
-        let id_length = self.trace_id.len();
-        if !(1..=MAX_NAME_BYTES).contains(&id_length) || self.trace_id.contains(char::is_control) {
-            let detail =
-                format!("trace_id must be 1 to {MAX_NAME_BYTES} printable bytes, not {id_length}");
-            return Err(Reject::new(Reason::InvalidTraceId, detail));
-        }
+        let agent = agent(self.agent, options)?.ok_or_else(no_agent)?;
+        check_id(&self.trace_id)?;
         check_start(self.start, options.arrived)?;
         let session = self.session.filter(|session| !session.is_empty());
         Ok(Announcement {
@@ -126,6 +112,27 @@ impl Tokens {
             output: self.output.saturating_add(more.output),
         }
     }
+}
+
+/// The agent that a record names, or that was given for those that name none.
+pub(super) fn agent(named: Option<String>, options: &Options) -> Result<Option<AgentName>, Reject> {
+    let Some(name) = named else { return Ok(options.agent.clone()) };
+    let name = name.parse::<AgentName>();
+    name.map(Some).map_err(|problem| Reject::new(Reason::InvalidAgent, problem))
+}
+
+pub(super) fn no_agent() -> Reject {
+    let detail = "the record names no agent: add \"agent\", or name one with --agent";
+    Reject::new(Reason::MissingAgent, detail)
+}
+
+pub(super) fn check_id(trace_id: &str) -> Result<(), Reject> {
+    let length = trace_id.len();
+    if (1..=MAX_NAME_BYTES).contains(&length) && !trace_id.contains(char::is_control) {
+        return Ok(());
+    }
+    let detail = format!("trace_id must be 1 to {MAX_NAME_BYTES} printable bytes, not {length}");
+    Err(Reject::new(Reason::InvalidTraceId, detail))
 }
 
 fn check_start(start: EventTime, arrived: EventTime) -> Result<(), Reject> {

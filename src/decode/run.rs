@@ -122,6 +122,19 @@ impl Run {
         }
     }
 
+    /// The trace that a run of this id is part of: a run that was assembled from OpenTelemetry spans has the id
+    /// `<trace id>-<span id>`, of 32 and 16 hexadecimal digits in lower case. What is said of the trace is
+    /// said of each of its agent's runs.
+    pub fn trace_of(id: &str) -> Option<&str> {
+        let (trace, span) = id.split_once('-')?;
+        (Self::is_trace(trace) && span.len() == 16 && is_hex(span)).then_some(trace)
+    }
+
+    /// Whether an id can be that of a whole OpenTelemetry trace.
+    pub fn is_trace(id: &str) -> bool {
+        id.len() == 32 && is_hex(id)
+    }
+
     /// Whether it broke, whatever its outcome: the harness or the infrastructure did, or it called tools
     /// and not one call succeeded. Of calls beyond the tools that are named nobody knows how they went; a
     /// run with such calls is broken only if it was aborted.
@@ -136,6 +149,10 @@ impl Run {
     pub fn latency(&self) -> f64 {
         self.end.secs_since(self.start)
     }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -175,6 +192,22 @@ mod tests {
             check(outcome, &[call("look", false), call("look", true)], false);
             check(outcome, &[call("look", false), call("act", true)], false);
         }
+    }
+
+    #[test]
+    fn a_run_from_spans_names_its_trace() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let check = |id: &str, trace: Option<&str>| assert_eq!(Run::trace_of(id), trace, "{id}");
+        check(&format!("{trace}-00f067aa0ba902b7"), Some(trace));
+        check(trace, None);
+        check(&format!("{trace}-"), None);
+        check(&format!("{trace}-00f067aa0ba902b"), None);
+        check(&format!("{trace}-00f067aa0ba902b7-1"), None);
+        check(&format!("{trace}-00F067AA0BA902B7"), None);
+        check(&format!("{trace}0-00f067aa0ba902b7"), None);
+        check("run-17", None);
+        assert!(Run::is_trace(trace) && !Run::is_trace("run-17"));
+        assert!(!Run::is_trace(&trace.to_uppercase()), "ids are compared byte for byte");
     }
 
     #[test]

@@ -61,6 +61,18 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Its name, e.g. `success`, as it is written everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// One thing a run did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

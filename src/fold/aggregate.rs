@@ -102,6 +102,12 @@ impl Counts {
         }
     }
 
+    /// Counts a run as `outcome` that was counted as unknown.
+    pub fn relabel(&mut self, outcome: Outcome) {
+        self.unknown = self.unknown.saturating_sub(1);
+        self.add(outcome);
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: Self) {
         self.success += other.success;
@@ -186,6 +192,23 @@ impl Aggregate {
         self.attributed += u64::from(attributed);
         let (first, last) = self.span.unwrap_or((run.end, run.end));
         self.span = Some((first.min(run.end), last.max(run.end)));
+        self.learn(run, spec, limits);
+    }
+
+    /// Takes in how a run turned out that was added with an unknown outcome: from then on it is as if it
+    /// had been added with the outcome that it now has.
+    pub fn relabel(&mut self, run: &Run, spec: &RewardSpec, limits: Limits) {
+        self.counts.relabel(run.outcome);
+        self.learn(run, spec, limits);
+    }
+
+    /// Lets go of a run that was added with an unknown outcome; what it covered of time stays.
+    pub(super) fn take_unknown(&mut self, attributed: bool) {
+        self.counts.unknown = self.counts.unknown.saturating_sub(1);
+        self.attributed = self.attributed.saturating_sub(u64::from(attributed));
+    }
+
+    fn learn(&mut self, run: &Run, spec: &RewardSpec, limits: Limits) {
         let Some(reward) = spec.reward(run) else { return };
         let success = run.outcome == Outcome::Success;
         let tries = run.retries.saturating_add(1);

@@ -59,8 +59,9 @@ pub struct Windows {
 /// Where a run went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folded {
-    /// Into its pane.
-    Pane,
+    /// Into the pane that starts then, in milliseconds; or into the one of that number, where runs are
+    /// counted.
+    Pane(i64),
     /// Nowhere: its pane had closed, allowed lateness included, or had made room for later ones.
     Late,
 }
@@ -149,7 +150,38 @@ impl Windows {
         self.watermark = self.watermark.max(Some(run.end));
         self.expire(spec);
         self.panes.make_room(MAX_PANES);
-        if self.panes.contains(version, pane) { Folded::Pane } else { Folded::Late }
+        if self.panes.contains(version, pane) { Folded::Pane(pane) } else { Folded::Late }
+    }
+
+    /// Takes in how a run turned out that was added to `pane` of `version` with an unknown outcome; `add` is
+    /// what it was added with. As long as the pane is held, all is as if the run had come with the outcome
+    /// that it now has. Where runs are counted it moves to the pane that is being filled, whatever became
+    /// of its own.
+    pub fn relabel(
+        &mut self,
+        spec: &WindowSpec,
+        (version, pane): (VersionNumber, i64),
+        run: &Run,
+        add: (&RewardSpec, Limits, bool),
+    ) -> Folded {
+        let (reward, limits, attributed) = add;
+        let held = self.panes.contains(version, pane);
+        let into = match spec.pane() {
+            Some(_) if !held => return Folded::Late,
+            Some(_) => pane,
+            None => self.counting_pane(spec, version),
+        };
+        if held && into == pane {
+            self.panes.entry(version, pane).relabel(run, reward, limits);
+            return Folded::Pane(pane);
+        }
+        if held {
+            self.panes.entry(version, pane).take_unknown(attributed);
+        }
+        self.panes.entry(version, into).add(run, reward, limits, attributed);
+        self.expire(spec);
+        self.panes.make_room(MAX_PANES);
+        if self.panes.contains(version, into) { Folded::Pane(into) } else { Folded::Late }
     }
 
     fn counting_pane(&self, spec: &WindowSpec, version: VersionNumber) -> i64 {

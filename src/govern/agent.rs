@@ -1,18 +1,23 @@
 //! The state machine of one agent. Windows, versions and requests meet here.
 
+use std::borrow::Cow;
+
 use super::head::{Head, Tally};
+use super::heard::Heard;
+use super::labels::Arrival;
 use super::ledger::Draft;
 use super::seen::Seen;
 use super::spending::Spending;
 use super::trial::{Pending, Trial};
 use super::trials::no_trial;
+use super::waiting::{Unlabelled, Waiting};
 use super::{
     Author, Command, CommandKind, Content, Decision, Effect, Event, EventBody, Fate, Half, Policy,
     Reason, Request, RequestId, State, Version, VersionRecord,
 };
 use crate::base::{AgentName, Day, EventTime, Tracked, VersionNumber};
-use crate::decode::Run;
-use crate::fold::{Folded, Limits, Windows};
+use crate::decode::{Outcome, Run};
+use crate::fold::{Folded, Windows};
 
 /// One agent: everything that is known of it and everything that may be done to it. Stored in
 /// pieces, see [`Agent::take_changes`].
@@ -27,6 +32,10 @@ pub struct Agent {
     pub(super) trial: Tracked<Option<Trial>>,
     pub(super) pending: Pending,
     pub(super) spending: Tracked<Spending>,
+    /// Labels, whether their runs have come or not.
+    pub(super) heard: Heard,
+    /// Runs that wait for a label.
+    pub(super) waiting: Waiting,
 }
 
 /// Who orders something, why and when.
@@ -47,7 +56,8 @@ impl Agent {
         let (seen, sessions) = (Seen::default(), Seen::default());
         let (trial, pending) = no_trial();
         let spending = Tracked::stored(Spending::default());
-        Self { name, head, windows, seen, sessions, trial, pending, spending }
+        let (heard, waiting) = (Heard::default(), Waiting::default());
+        Self { name, head, windows, seen, sessions, trial, pending, spending, heard, waiting }
     }
 
     /// Gives an assembled agent its versions' contents back, from `prompt-versions`.
@@ -84,65 +94,94 @@ impl Agent {
 
     /// Takes one event and returns what must leave. The only way the agent changes.
     pub fn apply(&mut self, event: &Event, policy: &Policy) -> Vec<Effect> {
-        match &event.body {
+        let mut effects = self.let_go(policy, event.at);
+        effects.extend(match &event.body {
             EventBody::Run(run) => self.on_run(run, policy, event.at),
             EventBody::Started(started) => self.on_started(started, policy, event.at),
-            EventBody::Label(_) => Vec::new(),
+            EventBody::Label(label) => self.on_label(label, policy, event.at),
             EventBody::Command(command) => self.on_command(command, policy, event.at),
             EventBody::Proposal(proposal) => self.on_proposal(proposal, policy, event.at),
-        }
+        });
+        effects
     }
 
     fn on_run(&mut self, run: &Run, policy: &Policy, at: EventTime) -> Vec<Effect> {
-        if !self.seen.insert(&run.trace_id) {
+        // One that waits is known for longer than the ids of those that came after it.
+        if self.waiting.contains(&run.trace_id) || !self.seen.insert(&run.trace_id) {
             self.head.tally.duplicate += 1;
             return Vec::new();
         }
         let booked = run.version.or_else(|| self.head.ledger.active_at(run.start));
         let version = booked.unwrap_or(UNVERSIONED);
-        let held = self.head.ledger.get(version).map(|(version, _)| version.clone());
-        if held.is_none() && run.version.is_some() {
+        let held = self.head.ledger.get(version).is_some();
+        if !held && run.version.is_some() {
             self.head.tally.unknown_version += 1;
             return Vec::new();
         }
-        let mut effects = self.try_run(run, policy, at);
-        effects.extend(self.fold_run(run, (version, held), policy, at));
+        let attributed = run.version.is_none() && held;
+        let Arrival { outcome, until } = self.arrival(run, &policy.feedback, at);
+        let own = run.outcome;
+        let run = if outcome == own {
+            Cow::Borrowed(run)
+        } else {
+            Cow::Owned(Run { outcome, ..run.clone() })
+        };
+        // Whether it broke is no matter of opinion: it may be told by what the run says itself.
+        let broken = run.is_broken() || (until.is_some() && own == Outcome::Aborted);
+        let (trial, mut effects) = self.try_run(&run, broken, policy, at);
+        let (pane, made) = self.fold_run(&run, (version, attributed), policy, at);
+        effects.extend(made);
+        if let Some(until) = until.filter(|_| pane.is_some() || trial.is_some()) {
+            let run = run.into_owned();
+            self.waiting.insert(Unlabelled { run, own, version, attributed, pane, trial, until });
+            effects.extend(self.let_go(policy, at));
+        }
         effects
     }
 
+    /// Adds a run to its window, and says to which pane of it.
     fn fold_run(
         &mut self,
         run: &Run,
-        (version, held): (VersionNumber, Option<std::sync::Arc<Version>>),
+        (version, attributed): (VersionNumber, bool),
+        policy: &Policy,
+        at: EventTime,
+    ) -> (Option<i64>, Vec<Effect>) {
+        let add = (&policy.reward, self.limits(version, policy), attributed);
+        let Folded::Pane(pane) = self.windows.fold(&policy.windows, version, run, add) else {
+            self.head.tally.late += 1;
+            return (None, Vec::new());
+        };
+        self.head.tally.windowed += 1;
+        self.head.tally.attributed += u64::from(attributed);
+        let reward = policy.reward.reward(run).unwrap_or_default();
+        self.head.ledger.count(version, run.outcome, reward);
+        let effects = if self.head.ledger.active().is_some() {
+            self.learn(run, (version, true), policy, at)
+        } else if self.head.tally.windowed == 1 {
+            let missing = "no config files in the repo: runs are counted, nothing is optimized";
+            vec![self.decision("not_in_repo", None, missing, at)]
+        } else {
+            Vec::new()
+        };
+        (Some(pane), effects)
+    }
+
+    /// Lets a run of `version` have its say: on what is active, and, if its window has `held` it, on whether
+    /// that deserves an optimization.
+    pub(super) fn learn(
+        &mut self,
+        run: &Run,
+        (version, held): (VersionNumber, bool),
         policy: &Policy,
         at: EventTime,
     ) -> Vec<Effect> {
-        let attributed = run.version.is_none() && held.is_some();
-        let limits = held.map_or(Limits::default(), |held| policy.limits(&held.content));
-        let add = (&policy.reward, limits, attributed);
-        if self.windows.fold(&policy.windows, version, run, add) == Folded::Late {
-            self.head.tally.late += 1;
-            return Vec::new();
-        }
-        self.head.tally.windowed += 1;
-        self.head.tally.attributed += u64::from(attributed);
-        let reward = policy.reward.reward(run);
-        self.head.ledger.count(version, run.outcome, reward.unwrap_or_default());
-
-        let Some(active) = self.head.ledger.active() else {
-            let first = self.head.tally.windowed == 1;
-            let missing = "no config files in the repo: runs are counted, nothing is optimized";
-            return if first {
-                vec![self.decision("not_in_repo", None, missing, at)]
-            } else {
-                vec![]
-            };
-        };
-        let Some(reward) = reward.filter(|_| active.number == version) else {
+        let active = self.head.ledger.active().is_some_and(|active| active.number == version);
+        let Some(reward) = policy.reward.reward(run).filter(|_| active) else {
             return Vec::new();
         };
         let effects = self.keep_watch(version, reward, policy, at);
-        if !effects.is_empty() {
+        if !effects.is_empty() || !held {
             return effects;
         }
         self.head.fresh += 1;

@@ -25,23 +25,12 @@ pub enum EventBody {
     Run(Run),
     /// The agent began a run: should it never end, it still counts.
     Started(Started),
-    /// Somebody says how a run turned out.
+    /// Somebody said how a run turned out.
     Label(Label),
     /// Somebody gave an order.
     Command(Command),
     /// The optimizer answered.
     Proposal(Box<Proposal>),
-}
-
-/// How a run turned out, by somebody else than the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// The run's id.
-    pub trace_id: String,
-    /// How it turned out.
-    pub outcome: Outcome,
-    /// Who or what says so.
-    pub by: String,
 }
 
 /// A run has begun.
@@ -57,6 +46,17 @@ pub struct Started {
     pub version: Option<VersionNumber>,
     /// When it started.
     pub start: EventTime,
+}
+
+/// How a run turned out, said after it or before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The run's id, or that of the trace whose runs it is about; see [`Run::trace_of`].
+    pub trace_id: String,
+    /// How; never unknown.
+    pub outcome: Outcome,
+    /// Who or what says so: one line of at most 128 bytes.
+    pub by: String,
 }
 
 /// An order, as a record on `prompt-commands`.

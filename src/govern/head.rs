@@ -56,4 +56,40 @@ pub struct Tally {
     /// Announcements that had come before.
     #[serde(default)]
     pub duplicate_starts: u64,
+    /// What became of its labels.
+    #[serde(default, skip_serializing_if = "LabelTally::is_empty")]
+    pub labels: LabelTally,
+}
+
+/// What became of the labels of one agent, and of the runs that waited for one. Every label is in exactly
+/// one of the first six.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelTally {
+    /// For runs that waited.
+    pub joined: u64,
+    /// Before their run.
+    pub early: u64,
+    /// Said before.
+    pub duplicate: u64,
+    /// Refused: another outcome was said before.
+    pub conflicting: u64,
+    /// Refused: the run had an outcome already, or never counted.
+    pub already_known: u64,
+    /// Refused: their run had been given up.
+    pub late: u64,
+    /// Of the early ones, how often a run came that brought an outcome of its own.
+    pub unneeded: u64,
+    /// Runs whose outcome is that of a label.
+    pub labelled: u64,
+    /// Runs that had waited when their outcome counted, and whose window had closed by then: it counts
+    /// elsewhere.
+    pub after_window: u64,
+    /// Runs that waited in vain: their horizon passed, or too many waited.
+    pub given_up: u64,
+}
+
+impl LabelTally {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

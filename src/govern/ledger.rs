@@ -112,6 +112,14 @@ impl Ledger {
         }
     }
 
+    /// Counts a run as `outcome` that was counted as unknown.
+    pub(super) fn relabel(&mut self, number: VersionNumber, outcome: Outcome, reward: Reward) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.runs.relabel(outcome);
+            entry.reward.add(reward);
+        }
+    }
+
     /// Adds a version as a candidate; the caller decides what becomes of it and tells the world.
     pub(super) fn add(&mut self, agent: &AgentName, draft: Draft, at: EventTime) -> VersionNumber {
         let number = self.entries.last_key_value().map_or(VersionNumber(1), |(n, _)| n.next());

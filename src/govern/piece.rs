@@ -25,6 +25,10 @@ pub enum Piece {
     Pending(u8),
     /// What was spent on the model, by day.
     Spending,
+    /// A segment of the labels heard lately, counted from 0.
+    Heard(u8),
+    /// A run that waits for a label, by the hash of its id.
+    Waiting(u64),
 }
 
 /// The rest of a key that names no [`Piece`].
@@ -42,6 +46,8 @@ impl fmt::Display for Piece {
             Self::Trial => f.write_str("/trial"),
             Self::Pending(segment) => write!(f, "/pending/{segment}"),
             Self::Spending => f.write_str("/spending"),
+            Self::Heard(segment) => write!(f, "/heard/{segment}"),
+            Self::Waiting(id) => write!(f, "/waiting/{id:016x}"),
         }
     }
 }
@@ -59,6 +65,8 @@ impl FromStr for Piece {
             ["", "trial"] => Some(Self::Trial),
             ["", "pending", segment] => segment.parse().ok().map(Self::Pending),
             ["", "spending"] => Some(Self::Spending),
+            ["", "heard", segment] => segment.parse().ok().map(Self::Heard),
+            ["", "waiting", id] => u64::from_str_radix(id, 16).ok().map(Self::Waiting),
             _ => None,
         };
         piece
@@ -96,6 +104,9 @@ mod tests {
         check(Piece::Trial, "/trial");
         check(Piece::Pending(15), "/pending/15");
         check(Piece::Spending, "/spending");
+        check(Piece::Heard(63), "/heard/63");
+        check(Piece::Waiting(0xab), "/waiting/00000000000000ab");
+        check(Piece::Waiting(u64::MAX), "/waiting/ffffffffffffffff");
         check(Piece::Pane(VersionNumber(12), -3_600_000), "/pane/v12/-3600000");
         check(
             Piece::Pane(VersionNumber(u32::MAX), i64::MIN),
@@ -127,6 +138,10 @@ mod tests {
             "/spending/0",
             "/pending",
             "/session/-1",
+            "/heard/064",
+            "/waiting/ab",
+            "/waiting/+0000000000000ab",
+            "/waiting/FFFFFFFFFFFFFFFF",
         ] {
             assert_eq!(text.parse::<Piece>(), Err(UnknownPiece(text.to_owned())));
         }

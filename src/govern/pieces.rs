@@ -7,10 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Agent;
 use super::head::Head;
+use super::heard::{Heard, Said};
 use super::piece::Piece;
 use super::seen::{Misfit, Seen};
 use super::spending::Spending;
 use super::trial::{Pending, Segment, Trial};
+use super::waiting::{Unlabelled, Waiting};
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
 use crate::fold::{Aggregate, ChangedPane, Windows};
 
@@ -19,8 +21,8 @@ use crate::fold::{Aggregate, ChangedPane, Windows};
 pub enum Change<'a> {
     /// The piece now holds this.
     Set(PieceBody<'a>),
-    /// This pane, stored before, is no more.
-    Gone(VersionNumber, i64),
+    /// This piece, stored before, is no more.
+    Gone(Piece),
 }
 
 /// What one piece holds; serialize it to store it.
@@ -36,6 +38,8 @@ enum Body<'a> {
     Trial(&'a Option<Trial>),
     Pending(u8, &'a Segment),
     Spending(&'a Spending),
+    Heard(u8, &'a Said),
+    Waiting(u64, &'a Unlabelled),
 }
 
 /// [`Piece::Head`] as it is stored.
@@ -60,6 +64,8 @@ pub struct Pieces {
     trial: Option<Trial>,
     pending: BTreeMap<u8, Segment>,
     spending: Spending,
+    heard: BTreeMap<u8, Said>,
+    waiting: BTreeMap<u64, Unlabelled>,
 }
 
 /// Why pieces do not make an agent: some were lost, or come from different moments.
@@ -90,9 +96,10 @@ impl Change<'_> {
             Self::Set(PieceBody(Body::Trial(_))) => Piece::Trial,
             Self::Set(PieceBody(Body::Pending(segment, _))) => Piece::Pending(*segment),
             Self::Set(PieceBody(Body::Spending(_))) => Piece::Spending,
-            Self::Set(PieceBody(Body::Pane(version, start, _))) | Self::Gone(version, start) => {
-                Piece::Pane(*version, *start)
-            }
+            Self::Set(PieceBody(Body::Heard(segment, _))) => Piece::Heard(*segment),
+            Self::Set(PieceBody(Body::Waiting(id, _))) => Piece::Waiting(*id),
+            Self::Set(PieceBody(Body::Pane(version, start, _))) => Piece::Pane(*version, *start),
+            Self::Gone(piece) => *piece,
         }
     }
 }
@@ -105,6 +112,8 @@ impl Serialize for PieceBody<'_> {
             Body::Trial(trial) => trial.serialize(serializer),
             Body::Pending(_, units) => units.serialize(serializer),
             Body::Spending(spending) => spending.serialize(serializer),
+            Body::Heard(_, said) => said.serialize(serializer),
+            Body::Waiting(_, run) => run.serialize(serializer),
             Body::Pane(_, _, aggregate) => aggregate.serialize(serializer),
         }
     }
@@ -133,6 +142,12 @@ impl Pieces {
                 self.pending.insert(segment, Segment::deserialize(body)?);
             }
             Piece::Spending => self.spending = Spending::deserialize(body)?,
+            Piece::Heard(segment) => {
+                self.heard.insert(segment, Said::deserialize(body)?);
+            }
+            Piece::Waiting(id) => {
+                self.waiting.insert(id, Unlabelled::deserialize(body)?);
+            }
             Piece::Pane(version, start) => {
                 self.panes.insert((version, start), Aggregate::deserialize(body)?);
             }
@@ -146,7 +161,8 @@ impl Agent {
     /// them for a new agent. They count as stored from here on: whoever cannot store them has to
     /// assemble the agent anew.
     pub fn take_changes(&mut self) -> Vec<Change<'_>> {
-        let Self { name: _, head, windows, seen, sessions, trial, pending, spending } = self;
+        let Self { name: _, head, windows, seen, sessions, trial, pending, .. } = self;
+        let Self { spending, heard, waiting, .. } = self;
         let (watermark, noted) = (windows.watermark(), seen.noted());
         let noted_sessions = sessions.noted();
         let segments = seen.take_changes().map(|(segment, ids)| Body::Seen(segment, ids));
@@ -159,6 +175,12 @@ impl Agent {
         changes.extend(trial.into_iter().chain(units).map(|body| Change::Set(PieceBody(body))));
         let spent = spending.take_change().map(Body::Spending);
         changes.extend(spent.map(|body| Change::Set(PieceBody(body))));
+        let said = heard.take_changes().map(|(segment, said)| Body::Heard(segment, said));
+        changes.extend(said.map(|body| Change::Set(PieceBody(body))));
+        changes.extend(waiting.take_changes().map(|(id, run)| match run {
+            Some(run) => Change::Set(PieceBody(Body::Waiting(id, run))),
+            None => Change::Gone(Piece::Waiting(id)),
+        }));
         changes.extend(windows.take_changes().into_iter().map(pane));
         // The head tells how far the other pieces are, so that it changes with each of them.
         let head_changed = head.take_change().is_some();
@@ -176,7 +198,8 @@ impl Agent {
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(name: AgentName, pieces: Pieces) -> Result<Self, AssembleError> {
-        let Pieces { head, seen, panes, sessions, trial, pending, spending } = pieces;
+        let Pieces { head, seen, panes, sessions, trial, pending, spending, heard, waiting } =
+            pieces;
         let head = head.ok_or(AssembleError::NoHead)?;
         let StoredHead { head, watermark, seen: noted, sessions: noted_sessions } = head;
         let seen = Seen::stored(noted, seen)?;
@@ -185,7 +208,8 @@ impl Agent {
         let panes = panes.into_iter().map(|((version, start), pane)| (version, start, pane));
         let windows = Windows::stored(watermark, panes);
         let (head, spending) = (Tracked::stored(head), Tracked::stored(spending));
-        Ok(Self { name, head, windows, seen, sessions, trial, pending, spending })
+        let (heard, waiting) = (Heard::stored(heard), Waiting::stored(waiting));
+        Ok(Self { name, head, windows, seen, sessions, trial, pending, spending, heard, waiting })
     }
 }
 
@@ -193,7 +217,7 @@ fn pane(pane: ChangedPane<'_>) -> Change<'_> {
     let ChangedPane { version, start, aggregate } = pane;
     match aggregate {
         Some(aggregate) => Change::Set(PieceBody(Body::Pane(version, start, aggregate))),
-        None => Change::Gone(version, start),
+        None => Change::Gone(Piece::Pane(version, start)),
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Policy {
     pub trial: TrialSpec,
     /// How the active version is watched.
     pub watch: WatchSpec,
+    /// How long outcomes are waited for.
+    #[serde(default)]
+    pub feedback: FeedbackSpec,
     /// What a new version may change.
     pub guard: GuardRules,
     /// What may be spent on the model.
@@ -101,6 +104,19 @@ pub struct WatchSpec {
     pub holdback_units: u64,
 }
 
+/// How long outcomes are waited for that come apart from their runs. Time is that of arrival.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackSpec {
+    /// Milliseconds that a run and what is said of it may come apart, in either order; above 0. Default 7
+    /// days.
+    pub horizon: i64,
+    /// Milliseconds that a run which has an outcome waits for a label that overrules it, at most `horizon`.
+    /// Default 0.
+    pub wait: i64,
+    /// Runs that wait at a time; where more do, the oldest are let go. Default 1024.
+    pub max_waiting: usize,
+}
+
 /// What a drift alarm leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -163,6 +179,12 @@ impl Default for WatchSpec {
     }
 }
 
+impl Default for FeedbackSpec {
+    fn default() -> Self {
+        Self { horizon: 7 * 24 * HOUR, wait: 0, max_waiting: 1024 }
+    }
+}
+
 const HOUR: i64 = 3_600_000;
 
 impl Default for Policy {
@@ -178,6 +200,7 @@ impl Default for Policy {
             rollout: Rollout::Trial,
             trial: TrialSpec::default(),
             watch: WatchSpec::default(),
+            feedback: FeedbackSpec::default(),
             guard: GuardRules::default(),
             llm_budget: LlmBudget::default(),
             guidance_key: "system".to_owned(),

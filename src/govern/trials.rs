@@ -101,7 +101,15 @@ impl Agent {
         self.head.ledger.set(held, State::Superseded, at)
     }
 
-    pub(super) fn try_run(&mut self, run: &Run, policy: &Policy, at: EventTime) -> Vec<Effect> {
+    /// Lets a run into the trial, if one is under way; the trial's salt, if it takes note of the run.
+    /// `broken` says whether it broke.
+    pub(super) fn try_run(
+        &mut self,
+        run: &Run,
+        broken: bool,
+        policy: &Policy,
+        at: EventTime,
+    ) -> (Option<String>, Vec<Effect>) {
         let unit = run.session.as_deref().unwrap_or(&run.trace_id);
         // A run that was announced has been noted then.
         let known = match &run.session {
@@ -109,13 +117,14 @@ impl Agent {
             None => self.sessions.contains(unit),
         };
         if self.trial.is_none() {
-            return Vec::new();
+            return (None, Vec::new());
         }
         let Self { name, trial, pending, .. } = self;
-        if let Some(trial) = trial.as_mut() {
-            trial.run(pending, run, Note { agent: name, unit, known, at });
-        }
-        self.judge(policy, at)
+        let note = Note { agent: name, unit, known, broken, at };
+        let noted = trial
+            .as_mut()
+            .and_then(|trial| trial.run(pending, run, note).then(|| trial.split.salt.clone()));
+        (noted, self.judge(policy, at))
     }
 
     pub(super) fn on_started(
@@ -141,7 +150,7 @@ impl Agent {
         }
         let Self { name, trial, pending, .. } = self;
         if let Some(trial) = trial.as_mut() {
-            trial.started(pending, started, Note { agent: name, unit, known, at });
+            trial.started(pending, started, Note { agent: name, unit, known, broken: false, at });
         }
         self.judge(policy, at)
     }

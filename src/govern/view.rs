@@ -28,6 +28,9 @@ pub struct AgentView {
     pub watermark: Option<EventTime>,
     /// What became of its runs.
     pub runs: Tally,
+    /// Runs that wait for somebody to say how they turned out.
+    #[serde(default)]
+    pub waiting: u64,
     /// What is held of the active version's runs.
     pub recent: Figures,
     /// What was spent on the model, by day, oldest first, the last 31 days.
@@ -134,6 +137,7 @@ impl Agent {
             revision: self.head.ledger.revision(),
             watermark: self.windows.watermark(),
             runs: self.head.tally,
+            waiting: self.waiting.len() as u64,
             recent: Figures::of(&self.windows.held(active.unwrap_or_default())),
             spending: self.spending.view(),
             versions: versions.collect(),

@@ -83,6 +83,7 @@ impl Stage {
         policy.trial.share_bp = Split::WHOLE / 2;
         policy.trial.deadline = policy.trial.deadline.max(longest.saturating_mul(10));
         policy.min_traces = u64::MAX;
+        policy.feedback.wait = 0;
         let deadline = policy.trial.deadline;
         let now = EventTime::from_millis(1_700_000_000_000);
         let mut bench = Bench::new(agent.clone(), policy);

@@ -9,8 +9,8 @@ use whetstone::decode::{Outcome, Run, Tokens};
 use whetstone::fold::WindowSpec;
 use whetstone::govern::{
     Agent, Answer, Author, Command, CommandKind, Content, Edit, Effect, Event, EventBody,
-    GateReport, Half, LlmReport, Part, Policy, Proposal, Proposed, Request, Rollout, Spend,
-    SpendView, State, Version, VersionRecord,
+    FeedbackSpec, GateReport, Half, Label, LlmReport, Part, Policy, Proposal, Proposed, Request,
+    Rollout, Spend, SpendView, State, Version, VersionRecord,
 };
 
 use crate::pieces::Table;
@@ -59,11 +59,21 @@ pub(crate) fn run(minute: i64, id: u64) -> Run {
     }
 }
 
+/// What somebody says of the run of that number.
+pub(crate) fn label(id: u64, outcome: Outcome) -> EventBody {
+    EventBody::Label(Label { trace_id: format!("t{id}"), outcome, by: "eve".to_owned() })
+}
+
+/// Feedback that is waited for so briefly, and by so few, that a random history has every case.
+pub(crate) fn impatient(wait: i64) -> FeedbackSpec {
+    FeedbackSpec { horizon: 70, wait, max_waiting: 12 }
+}
+
 /// An agent and everything that came out of it.
 pub(crate) struct Bench {
     pub(crate) agent: Agent,
     pub(crate) policy: Policy,
-    now: i64,
+    pub(crate) now: i64,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -455,6 +465,7 @@ pub(crate) enum Step {
     AnswerAgain,
     Order { kind: u8, version: u32 },
     Adopt { text: u8 },
+    Label { id: u64, outcome: u8 },
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
@@ -466,6 +477,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::AnswerAgain),
         2 => (0..6u8, 0..6u32).prop_map(|(kind, version)| Step::Order { kind, version }),
         1 => (0..4u8).prop_map(|text| Step::Adopt { text }),
+        6 => (0..400u64, 0..3u8).prop_map(|(id, outcome)| Step::Label { id, outcome }),
     ]
 }
 
@@ -474,9 +486,10 @@ pub(crate) fn body(
     asked: &mut Vec<Request>,
     answered: &[Request],
 ) -> Option<EventBody> {
+    let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Aborted, Outcome::Unknown];
     Some(match step {
+        Step::Label { id, outcome } => label(*id, outcomes[usize::from(*outcome)]),
         Step::Run { minute, id, outcome, version } => {
-            let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Aborted, Outcome::Unknown];
             let outcome = outcomes[usize::from(*outcome)];
             EventBody::Run(Run {
                 outcome,
@@ -517,17 +530,19 @@ pub(crate) fn body(
 
 /// Plays `steps` from the start; a restart from stored state at `restart`.
 fn play(steps: &[Step], rollout: Rollout, restart: Option<usize>) -> (Agent, Vec<Effect>) {
-    play_on(Bench::with_baseline(rollout), steps, restart)
+    let mut bench = Bench::with_baseline(rollout);
+    bench.policy.feedback = impatient(if steps.len().is_multiple_of(2) { 0 } else { 30 });
+    play_on(bench, steps, restart)
 }
 
 /// Plays `steps` from the start over other windows.
 pub(crate) fn play_under(
     steps: &[Step],
     rollout: Rollout,
-    windows: WindowSpec,
+    (windows, feedback): (WindowSpec, FeedbackSpec),
 ) -> (Agent, Vec<Effect>) {
     let mut bench = Bench::with_baseline(rollout);
-    bench.policy.windows = windows;
+    (bench.policy.windows, bench.policy.feedback) = (windows, feedback);
     play_on(bench, steps, None)
 }
 

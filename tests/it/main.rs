@@ -24,6 +24,7 @@ mod kafka_poison;
 mod kafka_secure;
 mod kafka_topics;
 mod killed;
+mod labels;
 mod lines;
 mod live_trial;
 mod log_conformance;

@@ -12,7 +12,7 @@ use whetstone::govern::{
 use whetstone::simulate::simulated_agents;
 
 use crate::agent::{
-    Bench, MINUTE, START, Step, body, name, play_under, published, requests, run, step,
+    Bench, MINUTE, START, Step, body, impatient, name, play_under, published, requests, run, step,
 };
 use crate::fold::largest_run;
 
@@ -56,12 +56,17 @@ impl Table {
         Ok(agent.restore(versions).expect("all versions are there"))
     }
 
+    pub(crate) fn values(&self, part: &str) -> Vec<(&str, &[u8])> {
+        let all = self.0.iter().filter(|(key, _)| key.contains(part));
+        all.map(|(key, value)| (key.as_str(), value.as_slice())).collect()
+    }
+
     fn keys(&self, part: &str) -> Vec<&str> {
         self.0.keys().map(String::as_str).filter(|key| key.contains(part)).collect()
     }
 }
 
-fn keys(written: &BTreeMap<String, Option<usize>>) -> Vec<&str> {
+pub(crate) fn keys(written: &BTreeMap<String, Option<usize>>) -> Vec<&str> {
     written.keys().map(String::as_str).collect()
 }
 
@@ -94,12 +99,14 @@ proptest! {
         batches in prop::collection::vec((1..40usize, any::<bool>()), 1..8),
         windows in any_windows(),
         manual: bool,
+        wait in prop_oneof![Just(0i64), Just(30)],
     ) {
         let rollout = if manual { Rollout::Manual } else { Rollout::Immediate };
-        let (straight, effects) = play_under(&steps, rollout, windows);
+        let feedback = impatient(wait);
+        let (straight, effects) = play_under(&steps, rollout, (windows, feedback.clone()));
 
         let mut bench = Bench::with_baseline(rollout);
-        bench.policy.windows = windows;
+        (bench.policy.windows, bench.policy.feedback) = (windows, feedback);
         let mut table = Table::default();
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         let mut rest: &[Step] = &steps;

@@ -318,10 +318,12 @@ impl Open {
             match run.and_then(|run| self.verdict(run, &evaluation)) {
                 Some(verdict) => out.made.push(Assembled::Verdict(verdict)),
                 None => {
-                    let detail = format!(
-                        "evaluation {:?} is about a span whose run never came, or is forgotten by now",
-                        evaluation.name
-                    );
+                    let what = if evaluation.span.is_none() && self.outcomes.runs.len() > 1 {
+                        "is about a trace of several runs: say which span is meant, or which agent"
+                    } else {
+                        "is about a span whose run never came, or is forgotten by now"
+                    };
+                    let detail = format!("evaluation {:?} {what}", evaluation.name);
                     out.given_up(self.trace, Reject::new(Reason::NoTrace, detail), 0);
                 }
             }

@@ -73,6 +73,9 @@ pub(super) struct Trial {
     followed: bool,
     /// Units that count though they ran, or said they ran, another version than their lot's.
     strayed: u64,
+    /// Outcomes that were said after their unit's deadline.
+    #[serde(default)]
+    late_labels: u64,
     streak: Streak,
     /// One unit in 2^this takes part.
     thinned: u32,
@@ -125,6 +128,8 @@ pub(super) struct Note<'a> {
     pub(super) unit: &'a str,
     /// Whether the unit was seen before, be it in this trial or ahead of it.
     pub(super) known: bool,
+    /// Whether the run broke; of what has only begun, nobody says so.
+    pub(super) broken: bool,
     /// When the record arrived.
     pub(super) at: EventTime,
 }
@@ -159,6 +164,7 @@ impl Trial {
             due: (0, 0),
             followed: false,
             strayed: 0,
+            late_labels: 0,
             streak: Streak::default(),
             thinned: 0,
         }
@@ -179,37 +185,51 @@ impl Trial {
         }
     }
 
-    /// Takes note of a run that ended.
-    pub(super) fn run(&mut self, pending: &mut Pending, run: &Run, note: Note<'_>) {
+    /// Takes note of a run that ended; false if it counts for no unit.
+    pub(super) fn run(&mut self, pending: &mut Pending, run: &Run, note: Note<'_>) -> bool {
         self.advance(run.end, note.at);
-        self.streak(run);
-        let Some(lot) = self.lot(note) else { return };
+        self.streak(run.version, note.broken);
+        let Some(lot) = self.lot(note.agent, note.unit) else { return false };
         let deadline = self.spec.deadline;
         if !pending.contains(lot) {
             if run.start <= self.begun {
-                return;
+                return false;
             }
             if note.known {
                 self.excluded.continued += 1;
-                return;
+                return false;
             }
             // One that took longer than the deadline fails; nobody announced it, so it comes now.
             let in_time = run.end.millis_since(run.start) <= deadline;
             if in_time && run.start.plus_millis(deadline) < self.now {
                 self.excluded.late += 1;
-                return;
+                return false;
             }
         }
         let measure = &self.measure;
         let new = Unit::new(lot, run.start, run.version);
         pending.update(lot, new, |unit| unit.finish(run, measure, deadline));
         self.thin(pending);
+        true
+    }
+
+    /// Takes note of how a run turned out that it took note of when nobody knew.
+    pub(super) fn label(&mut self, pending: &mut Pending, run: &Run, agent: &AgentName) {
+        let unit = run.session.as_deref().unwrap_or(&run.trace_id);
+        let Some(lot) = self.lot(agent, unit) else { return };
+        if !pending.contains(lot) {
+            self.late_labels += 1;
+            return;
+        }
+        let (measure, deadline) = (&self.measure, self.spec.deadline);
+        let new = Unit::new(lot, run.start, run.version);
+        pending.update(lot, new, |unit| unit.turn_out(run, measure, deadline));
     }
 
     /// Takes note of a run that began.
     pub(super) fn started(&mut self, pending: &mut Pending, started: &Started, note: Note<'_>) {
         self.advance(started.start, note.at);
-        let Some(lot) = self.lot(note) else { return };
+        let Some(lot) = self.lot(note.agent, note.unit) else { return };
         let over = started.start.plus_millis(self.spec.deadline) <= self.now;
         if !pending.contains(lot) && (note.known || over || started.start <= self.begun) {
             return;
@@ -226,8 +246,8 @@ impl Trial {
     }
 
     /// The unit's lot, if it takes part.
-    fn lot(&self, note: Note<'_>) -> Option<Lot> {
-        let lot = self.split.lot(note.agent, note.unit);
+    fn lot(&self, agent: &AgentName, unit: &str) -> Option<Lot> {
+        let lot = self.split.lot(agent, unit);
         takes_part(lot, self.thinned).then_some(lot)
     }
 
@@ -240,17 +260,16 @@ impl Trial {
         }
     }
 
-    fn streak(&mut self, run: &Run) {
+    fn streak(&mut self, version: Option<VersionNumber>, broken: bool) {
         let streak = &mut self.streak;
-        let broken = run.is_broken();
-        if run.version == Some(self.candidate) {
+        if version == Some(self.candidate) {
             if broken {
                 streak.candidate = streak.candidate.saturating_add(1);
             } else {
                 streak.candidate = 0;
                 streak.meanwhile = (0, 0);
             }
-        } else if run.version == Some(self.baseline) {
+        } else if version == Some(self.baseline) {
             streak.baseline.0 += 1;
             streak.baseline.1 += u64::from(broken);
             if streak.candidate > 0 {

@@ -72,6 +72,11 @@ impl Unit {
     pub(super) fn finish(&mut self, run: &Run, measure: &Measure, deadline: i64) {
         self.says(run.version);
         self.finished = self.finished.saturating_add(1);
+        self.turn_out(run, measure, deadline);
+    }
+
+    /// Says how a run turned out that ended; nothing, if nobody knows.
+    pub(super) fn turn_out(&mut self, run: &Run, measure: &Measure, deadline: i64) {
         let Some(reward) = measure.reward.reward(run) else { return };
         self.known = self.known.saturating_add(1);
         let millis = run.end.millis_since(run.start);

@@ -35,6 +35,9 @@ pub struct TrialView {
     pub excluded: ExcludedView,
     /// Units that count for the arm of their lot though they ran, or said they ran, another version.
     pub strayed: u64,
+    /// Outcomes that were said after their unit's deadline: too late for the trial.
+    #[serde(default)]
+    pub late_labels: u64,
     /// One unit in so many takes part.
     pub one_in: u64,
     /// Blocks compared.
@@ -153,6 +156,7 @@ impl Trial {
             pending: pending.len() as u64,
             excluded: ExcludedView { mixed, early, continued, late },
             strayed: self.strayed,
+            late_labels: self.late_labels,
             one_in: 1 << self.thinned,
             blocks: self.differences(Metric::Reward).blocks(),
             metrics: Metric::ALL.map(|metric| self.metric(metric)).to_vec(),
