@@ -18,6 +18,7 @@ use whetstone::govern::{Event, EventBody};
 use crate::broker::OnKafka;
 use crate::log_conformance::read;
 use crate::python::python;
+use crate::readme::block;
 use crate::server::Place;
 
 /// What the agents did.
@@ -202,9 +203,12 @@ fn embedded(place: &Place) -> EmbeddedLog {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_that_is_told_the_address_needs_nothing_else() {
     let Some(python) = python("agents traced over HTTP") else { return };
+    let example = block("sh", "OTEL_EXPORTER_OTLP_ENDPOINT").trim_start_matches("sh").trim();
+    let (variable, address) = example.strip_prefix("export ").unwrap().split_once('=').unwrap();
+    assert_eq!(address, "http://127.0.0.1:8087");
     let place = Place::new(&SETTINGS);
     let _server = place.start().await;
-    let told = agents(python, &["http"], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &place.url(""))]);
+    let told = agents(python, &["http"], &[(variable, &place.url(""))]);
     same(&embedded(&place), &told);
     let metrics = metrics(&place).await;
     assert!(metrics.contains("whetstone_otlp_items_total{result=\"refused\",signal=\"traces\"} 0"));

@@ -24,7 +24,7 @@ use crate::subscribe::{adopted, edit};
 const README: &str = include_str!("../../README.md");
 
 /// The first fenced block of `language` that holds `part`.
-fn block(language: &str, part: &str) -> &'static str {
+pub(crate) fn block(language: &str, part: &str) -> &'static str {
     let mut blocks = README.split("```");
     blocks
         .find_map(|block| block.strip_prefix(language).filter(|block| block.contains(part)))
