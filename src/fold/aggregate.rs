@@ -40,6 +40,9 @@ pub struct Aggregate {
     pub tries_of_successes: Sketch,
     /// Tokens of runs with a known outcome.
     pub tokens: Tokens,
+    /// What runs with a known outcome cost, where they say.
+    #[serde(default)]
+    pub cost: Cost,
     /// Runs that used as many rounds as the config allowed.
     pub at_step_limit: Split,
     /// Runs that were tried more than once.
@@ -60,6 +63,28 @@ pub struct Aggregate {
     pub exemplars: Exemplars,
     /// Ends of the earliest and the latest run.
     pub span: Option<(EventTime, EventTime)>,
+}
+
+/// What runs cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Runs that say what they cost.
+    pub runs: u64,
+    /// Millionths of a US dollar in all.
+    pub micros: u64,
+}
+
+impl Cost {
+    /// US dollars a run; none if no run says what it cost.
+    #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
+    pub fn mean_usd(self) -> Option<f64> {
+        (self.runs > 0).then(|| self.micros as f64 / self.runs as f64 / 1e6)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.micros = self.micros.saturating_add(other.micros);
+    }
 }
 
 /// Runs by outcome.
@@ -224,6 +249,9 @@ impl Aggregate {
             self.tries_of_successes.add(u64::from(tries));
         }
         self.tokens = add_tokens(self.tokens, run.tokens);
+        if let Some(micros) = run.cost_micros {
+            self.cost.merge(Cost { runs: 1, micros });
+        }
         if limits.steps.is_some_and(|limit| run.rounds >= limit) {
             self.at_step_limit.add(success);
         }
@@ -284,6 +312,7 @@ impl Aggregate {
         self.rounds_of_successes.merge(&other.rounds_of_successes);
         self.tries_of_successes.merge(&other.tries_of_successes);
         self.tokens = add_tokens(self.tokens, other.tokens);
+        self.cost.merge(other.cost);
         self.at_step_limit.merge(other.at_step_limit);
         self.retried.merge(other.retried);
         self.at_retry_limit.merge(other.at_retry_limit);

@@ -11,7 +11,7 @@ mod reward;
 mod sketch;
 mod windows;
 
-pub use aggregate::{Aggregate, Counts, Limits, Split, ToolStats, TransitionStats};
+pub use aggregate::{Aggregate, Cost, Counts, Limits, Split, ToolStats, TransitionStats};
 pub use bounded::Bounded;
 pub use exemplars::{Exemplar, Exemplars};
 pub use panes::ChangedPane;

@@ -85,6 +85,9 @@ pub struct Figures {
     pub latency_p95: Option<f64>,
     /// Median tool calls.
     pub attempts_p50: Option<f64>,
+    /// Mean cost in US dollars of runs that say what they cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd_mean: Option<f64>,
     /// Tool calls by tool: calls and failed calls.
     pub tools: Vec<(String, u64, u64)>,
 }
@@ -100,6 +103,7 @@ impl Figures {
             latency_p50: window.latency.quantile(0.5).map(seconds),
             latency_p95: window.latency.quantile(0.95).map(seconds),
             attempts_p50: window.attempts.quantile(0.5),
+            cost_usd_mean: window.cost.mean_usd(),
             tools: window
                 .tools
                 .iter()

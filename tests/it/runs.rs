@@ -66,6 +66,7 @@ pub(crate) fn any_run(ends: std::ops::Range<i64>) -> impl Strategy<Value = Run> 
             (run.attempts, run.rounds, run.retries) = (attempts, rounds, retries);
             (run.longest_repeat, run.repeated_tool) = (repeat, repeated_tool);
             run.tokens = Tokens { input: u64::from(tokens), output: u64::from(rounds) };
+            run.cost_micros = rounds.is_multiple_of(2).then(|| u64::from(tokens) * 3);
             run.tools = tools;
             let steps = transitions.into_iter();
             run.transitions =

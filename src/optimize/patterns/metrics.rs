@@ -34,6 +34,11 @@ pub(super) fn drafts(scene: &Scene<'_>) -> Vec<Draft> {
         mean(window.tokens.output)
     );
     drafts.push(Draft::figure("tokens", tokens, runs));
+    if let Some(dollars) = window.cost.mean_usd() {
+        let told = window.cost.runs;
+        let summary = format!("{dollars:.4} US dollars a run over {told} runs that say so");
+        drafts.push(Draft::figure("cost", summary, told));
+    }
     drafts.push(Draft::figure("reward", reward(window.reward, runs), runs));
     drafts
 }
