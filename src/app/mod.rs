@@ -1,12 +1,13 @@
 //! Wires the stages: four roles on one log, and HTTP in front. The only module that knows them all.
 //!
 //! ```text
-//!  POST, send ─▶ agent-traces, ───┐
-//!                agent-feedback   │
-//!  orders ─────▶ prompt-commands ─┴▶ decode ─▶ agent-events ─▶ aggregate ─▶ prompt-versions ─▶ publish ─▶ git
-//!                     ▲                            ▲              │  └────▶ prompt-updates, decisions
-//!                     └──── edits by people ───────┼──────────────┼──────────────────────────┘
-//!                                                  └─ optimize ◀──┴─ optimization-requests
+//!  SDKs ───────────────────▶ trace-spans ─▶ assemble
+//!  Collectors ─▶ otlp_… ────┐     ▲             │
+//!  POST, send ─▶ agent-… ───┤     │             ▼
+//!  orders ─────▶ prompt-… ──┴▶ decode ─▶ agent-events ─▶ aggregate ─▶ prompt-versions ─▶ publish ─▶ git
+//!                     ▲                         ▲           │  └────▶ prompt-updates, decisions
+//!                     └──── edits by people ────┼───────────┼──────────────────────────┘
+//!                                               └─ optimize ◀─ optimization-requests
 //! ```
 //!
 //! Each role is a loop on a thread of its own: poll, decide, commit in one atomic step. There is no
