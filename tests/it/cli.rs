@@ -92,7 +92,7 @@ fn check_names_the_topics_that_are_missing_and_makes_them() {
         2,
         "*prompt-updates: does not exist: create it with `whetstone check --create-topics`",
     );
-    check(&["--create-topics"], 0, "created *agent-traces, *prompt-commands");
+    check(&["--create-topics"], 0, "created *agent-traces, *agent-feedback");
     check(&[], 0, "all there, with the settings they need");
 }
 

@@ -238,6 +238,10 @@ fn a_label_of_a_trace_is_one_of_each_of_its_runs() {
     bench.apply(say(format!("{TRACE}-{:016x}", 4), Outcome::Failure));
     bench.apply(part(1));
     bench.apply(part(2));
+    // A restart in between is no matter.
+    let mut table = Table::default();
+    table.write(&mut bench.agent);
+    bench.agent = table.read(published(&bench.effects)).unwrap();
     bench.apply(say(TRACE.to_owned(), Outcome::Success));
     assert_eq!((labels(&bench).joined, labels(&bench).labelled), (1, 2));
     bench.apply(part(3));
@@ -267,10 +271,17 @@ fn where_runs_are_counted_a_labelled_run_is_in_the_group_of_its_label() {
     for id in 0..12 {
         bench.apply(EventBody::Run(unknown(&run(0, id))));
     }
-    for id in 0..12 {
+    let mut table = Table::default();
+    for id in 0..5 {
         bench.apply(label(id, Outcome::Success));
     }
-    let mut table = Table::default();
+    table.write(&mut bench.agent);
+    let held: Vec<_> = panes(&table).into_values().collect();
+    let found = held.iter().map(|pane| (pane.counts.success, pane.counts.unknown, pane.attributed));
+    assert_eq!(found.collect::<Vec<_>>(), [(3, 7, 10), (2, 0, 2)]);
+    for id in 5..12 {
+        bench.apply(label(id, Outcome::Success));
+    }
     table.write(&mut bench.agent);
     let counts: Vec<_> = panes(&table).into_values().map(|pane| pane.counts).collect();
     assert!(counts.iter().all(|counts| (counts.success, counts.unknown) == (3, 0)), "{counts:?}");
