@@ -41,7 +41,7 @@ impl Server {
     fn memory(&self, name: &str) -> Result<f64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
-        let kib: f64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+        let kib: f64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
         Ok(kib / 1024.0)
     }
 }

@@ -5,8 +5,36 @@ use std::collections::BTreeMap;
 
 use crate::decode::otlp::{Role, Span, SpanId};
 
-/// The spans of one trace.
-pub(super) type Spans = BTreeMap<SpanId, Span>;
+/// The spans of one trace. Boxed, since a map's smallest node has room for eleven, and most traces of a flood
+/// have one.
+#[derive(Debug, Default)]
+pub(super) struct Spans(BTreeMap<SpanId, Box<Span>>);
+
+impl Spans {
+    pub(super) fn get(&self, id: &SpanId) -> Option<&Span> {
+        self.0.get(id).map(Box::as_ref)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Span> {
+        self.0.values().map(Box::as_ref)
+    }
+
+    pub(super) fn insert(&mut self, span: Span) {
+        self.0.insert(span.id, Box::new(span));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// For each span that is not an agent's own, the agent's span nearest above it.
 ///
