@@ -47,8 +47,8 @@ impl<'a> Orders<'a> {
     /// If the log fails; then nothing was said.
     pub fn say(&self, feedback: &[Feedback]) -> Result<(), LogError> {
         let record = |one: &Feedback| -> NewRecord {
-            let key = one.agent.as_ref().map_or(one.trace_id.as_str(), AgentName::as_str);
-            codec::json(Topic::AgentFeedback, key, one)
+            // In the order in which it was said: what is said of one run goes to one partition.
+            codec::json(Topic::AgentFeedback, one.trace_id.as_str(), one)
         };
         self.log.append(feedback.iter().map(record).collect())
     }

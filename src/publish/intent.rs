@@ -8,9 +8,28 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::error::{PublishError, Result};
 use crate::base::AgentName;
 use crate::govern::Content;
+
+/// A write that was begun: what it found and what it leaves. What it found must be in the note, since by the
+/// time that the write is finished somebody may have committed something else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Intent {
+    pub(super) before: Content,
+    pub(super) after: Content,
+}
+
+impl Intent {
+    /// Whether `found` is what the write leaves when it stops half way.
+    pub(super) fn explains(&self, found: &Content) -> bool {
+        let Self { before, after } = self;
+        (found.prompts == before.prompts || found.prompts == after.prompts)
+            && (found.config == before.config || found.config == after.config)
+    }
+}
 
 /// The notes of one repository, one file an agent.
 pub(super) struct Intents {
@@ -23,21 +42,21 @@ impl Intents {
         Self { folder: git_folder.join("whetstone") }
     }
 
-    /// Notes that the agent's configs are about to hold `content`.
-    pub(super) fn note(&self, agent: &AgentName, content: &Content) -> Result<()> {
+    /// Notes what is about to become of the agent's configs.
+    pub(super) fn note(&self, agent: &AgentName, intent: &Intent) -> Result<()> {
         let path = self.path(agent);
         let write = || {
             fs::create_dir_all(&self.folder)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-            serde_json::to_writer(&mut file, content)?;
+            serde_json::to_writer(&mut file, intent)?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)
         };
         write().map(drop).map_err(|source| failed("write", &path, source))
     }
 
-    /// What the agent's configs were about to hold, if that was not finished.
-    pub(super) fn pending(&self, agent: &AgentName) -> Result<Option<Content>> {
+    /// What was about to become of the agent's configs, if that was not finished.
+    pub(super) fn pending(&self, agent: &AgentName) -> Result<Option<Intent>> {
         let path = self.path(agent);
         match fs::read(&path) {
             // A note that cannot be read is from nobody who would finish it.
@@ -63,12 +82,6 @@ impl Intents {
     }
 }
 
-/// Whether `found` is what a write from `before` to `after` leaves when it stops half way.
-pub(super) fn is_half_way(found: &Content, before: &Content, after: &Content) -> bool {
-    (found.prompts == before.prompts || found.prompts == after.prompts)
-        && (found.config == before.config || found.config == after.config)
-}
-
 fn failed(doing: &'static str, path: &Path, source: std::io::Error) -> PublishError {
     PublishError::File { doing, path: path.to_owned(), source }
 }
@@ -82,7 +95,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let intents = Intents::new(folder.path());
         let agent = "a".parse().unwrap();
-        let content = Content { prompts: [("k".into(), "v".into())].into(), ..Content::default() };
+        let after = Content { prompts: [("k".into(), "v".into())].into(), ..Content::default() };
+        let content = Intent { after, ..Intent::default() };
         assert_eq!(intents.pending(&agent).unwrap(), None);
         intents.note(&agent, &content).unwrap();
         assert_eq!(intents.pending(&agent).unwrap(), Some(content));
@@ -98,8 +112,8 @@ mod tests {
             config: [("s".to_owned(), step.into())].into(),
         };
         let check = |prompt: &str, step: u32, half_way: bool| {
-            let found = is_half_way(&content(prompt, step), &content("old", 1), &content("new", 2));
-            assert_eq!(found, half_way, "{prompt} {step}");
+            let intent = Intent { before: content("old", 1), after: content("new", 2) };
+            assert_eq!(intent.explains(&content(prompt, step)), half_way, "{prompt} {step}");
         };
         check("old", 1, true);
         check("new", 1, true);

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::edit::{Uneditable, edit};
 use super::error::{PublishError, Result, git};
+use super::intent::Intent;
 use super::parse::Map;
 use super::render::entry;
 use super::repo::{ConfigRepo, Head, OnDisk};
@@ -93,12 +94,14 @@ impl ConfigRepo {
         self.ensure_at_rest()?;
         let mut changes = vec![self.version_change(version)?];
         if record.state == State::Active {
-            let Some(configs) = self.config_changes(version, before.standing.as_ref())? else {
+            let Some((found, configs)) = self.config_changes(version, before.standing.as_ref())?
+            else {
                 self.intents.done(agent)?;
                 return Ok(Some(Projection::HumanEditPending));
             };
             changes.extend(configs);
-            self.intents.note(agent, &version.content)?;
+            let intent = Intent { before: found, after: version.content.clone() };
+            self.intents.note(agent, &intent)?;
         }
         for change in &changes {
             let same = change.before.as_ref() == Some(&change.after);
@@ -126,7 +129,8 @@ impl ConfigRepo {
     fn forget_intent(&self, record: &VersionRecord, published: &Published) -> Result<()> {
         let agent = &record.version.agent;
         let wrote = record.state == State::Active && published.revision == record.revision;
-        if wrote && self.intents.pending(agent)?.as_ref() == Some(&record.version.content) {
+        let pending = self.intents.pending(agent)?;
+        if wrote && pending.is_some_and(|intent| intent.after == record.version.content) {
             self.intents.done(agent)?;
         }
         Ok(())
@@ -184,13 +188,13 @@ impl ConfigRepo {
         Ok(Change { path, before: Some(text.clone()), after: text })
     }
 
-    /// What the configs have to say for `version` to be active; none if a person's edit is there
-    /// that nobody has adopted.
+    /// What the configs say, and have to say for `version` to be active; none if a person's edit is
+    /// there that nobody has adopted.
     fn config_changes(
         &self,
         version: &Version,
         standing: Option<&Standing>,
-    ) -> Result<Option<Vec<Change>>> {
+    ) -> Result<Option<(Content, Vec<Change>)>> {
         let agent = &version.agent;
         let disk = self.on_disk(agent)?;
         if let Some(disk) = &disk {
@@ -205,7 +209,9 @@ impl ConfigRepo {
             let path = self.layout.prompts_of(agent);
             return Err(PublishError::Gone { agent: agent.clone(), path });
         }
-        self.patched(agent, disk, &version.content).map(Some)
+        let found = disk.as_ref().map(|disk| disk.content.clone()).unwrap_or_default();
+        let changes = self.patched(agent, disk, &version.content)?;
+        Ok(Some((found, changes)))
     }
 
     fn patched(

@@ -9,7 +9,7 @@ use git2::{Commit, ErrorCode, Oid, Repository, RepositoryState, Tree};
 use super::error::{PublishError, Result, git};
 use super::files::Files;
 use super::history::History;
-use super::intent::{Intents, is_half_way};
+use super::intent::Intents;
 use super::layout::{Layout, agent_of, number_of};
 use super::parse::{read_map, read_texts};
 use super::trailers::Published;
@@ -220,9 +220,8 @@ impl ConfigRepo {
 
     /// Whether the files hold what a write of ours left that was interrupted.
     pub(super) fn is_ours(&self, agent: &AgentName, disk: &OnDisk) -> Result<bool> {
-        let Some(after) = self.intents.pending(agent)? else { return Ok(false) };
-        let before = self.committed(agent)?.unwrap_or_default();
-        Ok(is_half_way(&disk.content, &before, &after))
+        let intent = self.intents.pending(agent)?;
+        Ok(intent.is_some_and(|intent| intent.explains(&disk.content)))
     }
 
     pub(super) fn on_disk(&self, agent: &AgentName) -> Result<Option<OnDisk>> {

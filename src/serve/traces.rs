@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::headers::{authorize, media_type};
@@ -28,6 +29,17 @@ pub(super) async fn post_feedback(
     accept(server, &headers, &body, Topic::AgentFeedback).await
 }
 
+/// What is said of one run is to be heard in the order in which it was said, so it goes to one partition:
+/// the first word stands.
+fn key(topic: Topic, record: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct About {
+        trace_id: String,
+    }
+    let about = (topic == Topic::AgentFeedback).then(|| serde_json::from_slice::<About>(record));
+    about.and_then(Result::ok).map(|about| about.trace_id).unwrap_or_default()
+}
+
 async fn accept(
     server: Server,
     headers: &HeaderMap,
@@ -41,7 +53,8 @@ async fn accept(
     authorize(&server, headers)?;
     let records = split(body).map_err(ApiError::BadBody)?;
     let accepted = records.len();
-    let records = records.into_iter().map(|record| NewRecord::new(topic, "", record)).collect();
+    let placed = |record: Vec<u8>| NewRecord::new(topic, key(topic, &record), record);
+    let records = records.into_iter().map(placed).collect();
     let log = server.log.clone();
     let appended = tokio::task::spawn_blocking(move || log.append(records)).await;
     appended.map_err(|panic| ApiError::Internal(panic.to_string()))??;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use reqwest::Client;
 use serde_json::{Value, json};
-use whetstone::consume::{EmbeddedLog, Topic};
+use whetstone::consume::{EmbeddedLog, Record, Topic};
 
 use crate::broker::OnKafka;
 use crate::killed::setting;
@@ -101,7 +101,10 @@ fn feedback_joins_its_run_whichever_comes_first_and_is_counted_by_name() {
                 letter.header("whetstone-reason").unwrap()
             })
             .collect();
-        assert_eq!(reasons, ["invalid_field", "missing_agent", "unknown_format"]);
+        assert_eq!(reasons, ["invalid_field", "unknown_format"]);
+        // What names no agent goes where the trace's spans meet: whose it is, is known there.
+        let places = read(&log, Topic::TraceSpans);
+        assert_eq!(places.iter().map(Record::key_text).collect::<Vec<_>>(), [TRACE]);
     });
 }
 

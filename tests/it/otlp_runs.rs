@@ -126,6 +126,11 @@ async fn killed_in_between(place: &Place, log: &dyn Log) {
             && label.trace_id == format!("{TRACE}-{:016x}", 2))
     });
     assert_eq!(labels.count(), 1);
+
+    // Feedback that names the trace and nobody else finds its way too.
+    let feedback = json!({ "trace_id": other, "success": false, "by": "ada" });
+    log.append(vec![NewRecord::new(Topic::AgentFeedback, "", feedback.to_string())]).unwrap();
+    place.until("/api/agents/second", |view| view["runs"]["labels"]["already_known"] == 1).await;
     assert_eq!(read(log, Topic::DeadLetters).len(), 0);
 }
 

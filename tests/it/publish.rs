@@ -354,7 +354,7 @@ fn an_interrupted_write_is_finished_and_is_nobodys_edit() {
         project_all(&bench.repo(), &records[..2]);
         let done = Bench::clone_of(&bench.path);
         project_all(&done.repo(), &records[..4]);
-        bench.write(".git/whetstone/fixer.json", &json!(two).to_string());
+        begin(&bench, one, two);
         for (written, half) in [(prompts, "prompts"), (config, "config")] {
             let path = format!("configs/fixer_agent_{half}.yaml");
             if written {
@@ -372,7 +372,8 @@ fn an_interrupted_write_is_finished_and_is_nobodys_edit() {
     project_all(&bench.repo(), &records[..7]);
     let done = Bench::clone_of(&bench.path);
     project_all(&done.repo(), &records);
-    bench.write(".git/whetstone/fixer.json", &json!(records[8].version.content).to_string());
+    let found = bench.repo().read(&agent()).unwrap().unwrap();
+    begin(&bench, &found, &records[8].version.content);
     let path = "configs/fixer_agent_prompts.yaml";
     bench.write(path, &done.text(path));
     project_all(&bench.repo(), &records);
@@ -380,9 +381,30 @@ fn an_interrupted_write_is_finished_and_is_nobodys_edit() {
     // Stopped after the commit, before the note of it was removed.
     let bench = Bench::new();
     project_all(&bench.repo(), &records[..4]);
-    bench.write(".git/whetstone/fixer.json", &json!(two).to_string());
+    begin(&bench, one, two);
     assert_eq!(bench.repo().project(&records[3]).unwrap(), Projection::AlreadyThere);
     assert!(!bench.path.join(".git/whetstone/fixer.json").exists());
+}
+
+/// The note of a write that has begun.
+fn begin(bench: &Bench, before: &Content, after: &Content) {
+    let note = json!({ "before": before, "after": after });
+    bench.write(".git/whetstone/fixer.json", &note.to_string());
+}
+
+#[test]
+fn an_edit_that_is_committed_before_a_write_that_has_begun_wins() {
+    let records = life();
+    let bench = Bench::new();
+    let repo = bench.repo();
+    project_all(&repo, &records[..2]);
+    begin(&bench, &records[0].version.content, &records[3].version.content);
+    let path = "configs/fixer_agent_prompts.yaml";
+    bench.commit(path, "Then stop.", "Then go on.");
+    let (head, text) = (bench.head(), bench.text(path));
+    assert_eq!(repo.project(&records[3]).unwrap(), Projection::HumanEditPending);
+    assert_eq!((bench.head(), bench.text(path)), (head, text));
+    assert!(repo.human_edit(&agent()).unwrap().is_some());
 }
 
 #[test]
