@@ -15,6 +15,7 @@ mod cost_cli;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;
+mod deploy;
 mod feedback;
 mod fold;
 mod gate;
