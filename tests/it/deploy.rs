@@ -1,4 +1,4 @@
-//! What `deploy` has for containers, as far as it can be tried without them: linters and
+//! What `deploy` has for containers and systemd, as far as it can be tried without them: linters and
 //! schemas, our own reading of the configuration that each carries, and their scripts, run.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_yaml::Value;
 use tempfile::TempDir;
 use whetstone::config::{Config, ConfigError, Log};
 
-use crate::python::linters;
+use crate::python::{linters, skip};
 use crate::server::{Place, run_in, whetstone};
 
 /// Where it keeps all that it writes, wherever it is deployed.
@@ -45,6 +45,10 @@ fn said(output: &Output) -> String {
 pub(crate) fn passes(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}:\n{}", said(&output));
+}
+
+pub(crate) fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// The configuration in `text`, read with these variables as a process there would, with its files of
@@ -184,4 +188,68 @@ pub(crate) fn agents_in(repo: &Path) -> String {
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let repo = found.as_array().unwrap().iter().find(|found| found["what"] == "config repo");
     repo.unwrap()["detail"].as_str().unwrap().to_owned()
+}
+
+/// The unit with the binary that was built instead of the one that is to be installed.
+fn unit(dir: &Path) -> (PathBuf, String) {
+    let text = read("deploy/systemd/whetstone.service");
+    let here = text.replace("/usr/local/bin/whetstone", env!("CARGO_BIN_EXE_whetstone"));
+    assert_ne!(here, text);
+    let path = dir.join("whetstone.service");
+    std::fs::write(&path, here).unwrap();
+    (path, text)
+}
+
+#[test]
+fn the_unit_is_sound_and_confined() {
+    if !is_there("systemd-analyze") {
+        return skip("the systemd unit", "systemd-analyze cannot be run");
+    }
+    let dir = TempDir::new().unwrap();
+    let (path, _) = unit(dir.path());
+    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output();
+    // A key that it does not know is only remarked on.
+    assert_eq!(said(&verified.unwrap()), "");
+    // Exposure, from 0 to 100; without the hardening it is 92.
+    let security = ["security", "--offline=true", "--threshold=15", "--no-pager"];
+    passes(Command::new("systemd-analyze").args(security).arg(&path));
+}
+
+#[test]
+fn the_unit_hands_over_what_its_configuration_needs() {
+    let secrets = TempDir::new().unwrap();
+    let (_, text) = unit(secrets.path());
+    let kafka = format!("{text}{}", read("deploy/systemd/kafka.conf"));
+    for (unit, file) in [(text, "whetstone.yaml"), (kafka, "whetstone-kafka.yaml")] {
+        for credential in values(&unit, "LoadCredential=") {
+            let (name, _) = credential.split_once(':').unwrap();
+            std::fs::write(secrets.path().join(name), "word\n").unwrap();
+        }
+        let pairs = values(&unit, "Environment=");
+        let variables: Vec<_> = pairs.iter().filter_map(|pair| pair.split_once('=')).collect();
+        let config = read(&format!("deploy/systemd/{file}"));
+        let config = load(&config, &variables, "%d", secrets.path()).unwrap();
+        assert!(config.http.token.is_some());
+        assert_eq!(values(&unit, "StateDirectory="), ["whetstone"]);
+        assert!(config.data_dir.starts_with(HOME) && config.repo.path.unwrap().starts_with(HOME));
+    }
+}
+
+#[test]
+fn systemd_makes_the_user_and_its_folders() {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    if !is_there("systemd-sysusers") || !is_root {
+        return skip("the unit's user", "wants systemd-sysusers, and root");
+    }
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    let here = format!("--root={}", dir.path().display());
+    let systemd = root().join("deploy/systemd");
+    passes(Command::new("systemd-sysusers").arg(&here).arg(systemd.join("sysusers.conf")));
+    let tmpfiles = systemd.join("tmpfiles.conf");
+    passes(Command::new("systemd-tmpfiles").args([&here, "--create"]).arg(&tmpfiles));
+    let users = std::fs::read_to_string(dir.path().join("etc/passwd")).unwrap();
+    assert!(users.contains(":/var/lib/whetstone:"), "{users}");
+    let shown = run_in(dir.path(), "stat", &["--format=%a", "var/lib/whetstone", "etc/whetstone"]);
+    assert_eq!(shown, "700\n755\n");
 }
