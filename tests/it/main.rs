@@ -16,6 +16,7 @@ mod decode;
 mod decode_hostile;
 mod decode_trajectory;
 mod deploy;
+mod deploy_kubernetes;
 mod feedback;
 mod fold;
 mod gate;
