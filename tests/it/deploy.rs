@@ -1,6 +1,7 @@
 //! What `deploy` has for containers and systemd, as far as it can be tried without them: linters and
 //! schemas, our own reading of the configuration that each carries, and their scripts, run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -252,4 +253,19 @@ fn systemd_makes_the_user_and_its_folders() {
     assert!(users.contains(":/var/lib/whetstone:"), "{users}");
     let shown = run_in(dir.path(), "stat", &["--format=%a", "var/lib/whetstone", "etc/whetstone"]);
     assert_eq!(shown, "700\n755\n");
+}
+
+#[test]
+fn every_file_that_the_readme_of_deploy_names_is_there() {
+    let text = read("deploy/README.md");
+    let named: BTreeMap<_, _> = text
+        .split(|c: char| c.is_whitespace() || "`()|,;".contains(c))
+        .filter(|word| word.starts_with("deploy/"))
+        .map(|word| (word, root().join(word.trim_end_matches(['.', ':']))))
+        .collect();
+    assert!(named.len() > 5, "{named:?}");
+    let monitoring = "deploy/monitoring";
+    for (word, path) in named.iter().filter(|(word, _)| !word.starts_with(monitoring)) {
+        assert!(path.exists(), "deploy/README.md names {word}, which is not there");
+    }
 }
