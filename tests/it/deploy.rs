@@ -269,3 +269,25 @@ fn every_file_that_the_readme_of_deploy_names_is_there() {
         assert!(path.exists(), "deploy/README.md names {word}, which is not there");
     }
 }
+
+#[test]
+fn what_the_page_for_python_people_names_is_there() {
+    let page = read("docs/from-python.md");
+    let defaults = yaml(whetstone::config::DEFAULTS);
+    let sections = defaults.as_mapping().unwrap();
+    let mut keys = 0;
+    for code in page.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n')) {
+        let path: Vec<_> = code.split(':').next().unwrap().split('.').collect();
+        if path.len() < 2 || !sections.contains_key(path[0]) {
+            continue;
+        }
+        let found = path.iter().try_fold(&defaults, |at, part| at.get(part));
+        assert!(found.is_some(), "there is no key {code}");
+        keys += 1;
+    }
+    assert!(keys > 7, "{keys}");
+    for link in page.split("](").skip(1) {
+        let path = link.split([')', '#']).next().unwrap();
+        assert!(root().join("docs").join(path).exists(), "there is no {path}");
+    }
+}
