@@ -15,6 +15,8 @@ mod cost_cli;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;
+mod deploy;
+mod deploy_kubernetes;
 mod feedback;
 mod fold;
 mod gate;
