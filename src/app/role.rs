@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::codec::CodecError;
-use crate::base::{Clock, Metrics};
+use super::series::seconds;
+use crate::base::{Clock, EventTime, Metrics};
 use crate::config::Config;
 use crate::consume::{Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Topic};
 use crate::govern::AssembleError;
@@ -85,7 +86,17 @@ impl Context {
     pub(super) fn join(&self, role: &'static str, topics: &[Topic]) -> Result<Member, LogError> {
         let consumer = self.log.subscribe(role, topics)?;
         let now = Instant::now();
-        Ok(Member { consumer, role, context: self.clone(), taken: 0, bytes: 0, looked: now })
+        let context = self.clone();
+        Ok(Member { consumer, role, context, taken: 0, bytes: 0, oldest: None, looked: now })
+    }
+
+    /// Does `work`, which brings in what belongs to new partitions of `role`, for all to see.
+    pub(super) fn restoring<T>(&self, role: &'static str, work: impl FnOnce() -> T) -> T {
+        let restoring = self.metrics.restoring.with_label_values(&[role]);
+        restoring.set(1);
+        let result = work();
+        restoring.set(0);
+        result
     }
 }
 
@@ -97,6 +108,8 @@ pub(super) struct Member {
     /// Records polled since the last commit, and their bytes.
     taken: u64,
     bytes: u64,
+    /// When the oldest of them arrived.
+    oldest: Option<EventTime>,
     /// When the lag was last asked for.
     looked: Instant,
 }
@@ -124,6 +137,8 @@ impl Member {
                 self.taken += records.len() as u64;
                 let bytes = records.iter().map(|record| record.key.len() + record.value.len());
                 self.bytes += bytes.sum::<usize>() as u64;
+                let arrived = records.iter().map(|record| record.at);
+                self.oldest = self.oldest.into_iter().chain(arrived).min();
             }
             Polled::Assigned(partitions) => {
                 tracing::info!(role, partitions = partitions.len(), "took over partitions");
@@ -139,10 +154,22 @@ impl Member {
                 }
             }
         }
+        self.show_age(max);
         if self.looked.elapsed() > LAG {
             self.show_lag()?;
         }
         Ok(polled)
+    }
+
+    /// How long what it works on has waited. A poll for nothing finds nothing, and says nothing of that.
+    fn show_age(&self, polled_for: usize) {
+        let (metrics, now) = (&self.context.metrics, self.context.clock.now());
+        let role = &[self.role];
+        metrics.last_poll.with_label_values(role).set(seconds(now.as_millis()));
+        if self.oldest.is_some() || polled_for > 0 {
+            let age = self.oldest.map_or(0, |oldest| now.millis_since(oldest).max(0));
+            metrics.record_age.with_label_values(role).set(seconds(age));
+        }
     }
 
     /// How many records are ahead, by partition; as [`Consumer::lag`].
@@ -190,7 +217,7 @@ impl Member {
         let bytes: usize = outputs.iter().map(|output| output.key.len() + output.value.len()).sum();
         let started = Instant::now();
         let result = commit(self.consumer.as_mut(), outputs);
-        metrics.commit.observe(started.elapsed().as_secs_f64());
+        metrics.commit.with_label_values(role).observe(started.elapsed().as_secs_f64());
         let outcome = if result.is_ok() { "committed" } else { "aborted" };
         metrics.steps.with_label_values(&[self.role, outcome]).inc();
         result?;
@@ -198,7 +225,9 @@ impl Member {
         metrics.bytes.with_label_values(role).inc_by(self.bytes);
         metrics.outputs.with_label_values(role).inc_by(records);
         metrics.output_bytes.with_label_values(role).inc_by(bytes as u64);
-        (self.taken, self.bytes) = (0, 0);
+        let now = self.context.clock.now().as_millis();
+        metrics.last_commit.with_label_values(role).set(seconds(now));
+        (self.taken, self.bytes, self.oldest) = (0, 0, None);
         Ok(())
     }
 
