@@ -69,9 +69,22 @@ struct Global {
     /// Print JSON for scripts
     #[arg(long, global = true)]
     json: bool,
+    /// How the log on standard error is written
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text,
+        env = "WHETSTONE_LOG_FORMAT")]
+    log_format: LogFormat,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t = output::Color::Auto)]
     color: output::Color,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One object a line, for machines
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,7 +181,8 @@ pub fn main() -> ExitCode {
         }
     };
     let quiet = matches!(cli.command, Command::Demo(_) | Command::Watch(_));
-    start_logging(if quiet { "warn" } else { "warn,whetstone=info" });
+    let level = if quiet { "warn" } else { "warn,whetstone=info" };
+    start_logging(level, cli.global.log_format);
     let output = Output::new(cli.global.json, cli.global.color);
     match dispatch(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -215,17 +229,18 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
 }
 
 /// Logs go to standard error; `WHETSTONE_LOG` filters them as `RUST_LOG` does elsewhere.
-fn start_logging(default: &str) {
+fn start_logging(default: &str, format: LogFormat) {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
     let filter =
         EnvFilter::try_from_env("WHETSTONE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+        }
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -50,7 +50,7 @@ pub const DEFAULTS: &str = include_str!("../../configs/whetstone.yaml");
 const VARIABLE_PREFIX: &str = "WHETSTONE_";
 
 /// Variables with that prefix that set no key: the command line reads them itself.
-const OTHER_VARIABLES: [&str; 2] = ["WHETSTONE_CONFIG", "WHETSTONE_LOG"];
+const OTHER_VARIABLES: [&str; 3] = ["WHETSTONE_CONFIG", "WHETSTONE_LOG", "WHETSTONE_LOG_FORMAT"];
 
 /// Variables that only tests set.
 const TEST_PREFIX: &str = "WHETSTONE_TEST_";
