@@ -34,6 +34,7 @@ mod log_kafka;
 mod log_killed;
 mod log_model;
 mod model_down;
+mod monitoring;
 mod optimize;
 mod otlp_http;
 mod otlp_runs;
