@@ -80,9 +80,10 @@ impl Publish<'_> {
         consumer: &mut Member,
     ) -> Result<Option<Vec<NewRecord>>, RoleError> {
         loop {
-            match self.project(record) {
+            let (agent, version) = (&record.version.agent, record.version.number);
+            let span = tracing::debug_span!(parent: consumer.step(), "project", %agent, %version);
+            match span.in_scope(|| self.project(record)) {
                 Err(RoleError::Publish(problem)) if mendable(&problem) => {
-                    let agent = &record.version.agent;
                     tracing::error!(%agent, %problem, "cannot publish yet; trying again");
                     self.context.metrics.projections.with_label_values(&["waiting"]).inc();
                 }

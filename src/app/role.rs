@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::codec::CodecError;
 use super::series::seconds;
@@ -87,7 +88,16 @@ impl Context {
         let consumer = self.log.subscribe(role, topics)?;
         let now = Instant::now();
         let context = self.clone();
-        Ok(Member { consumer, role, context, taken: 0, bytes: 0, oldest: None, looked: now })
+        Ok(Member {
+            consumer,
+            role,
+            context,
+            taken: 0,
+            bytes: 0,
+            oldest: None,
+            step: None,
+            looked: now,
+        })
     }
 
     /// Does `work`, which brings in what belongs to new partitions of `role`, for all to see.
@@ -100,6 +110,12 @@ impl Context {
     }
 }
 
+/// Spans are finer than lines of the log: at its usual level there are none.
+fn step_of(role: &'static str) -> Span {
+    use tracing::field::Empty;
+    tracing::debug_span!("step", role, records = Empty, outputs = Empty, result = Empty)
+}
+
 /// A role's membership in its consumer group.
 pub(super) struct Member {
     consumer: Box<dyn Consumer>,
@@ -110,6 +126,8 @@ pub(super) struct Member {
     bytes: u64,
     /// When the oldest of them arrived.
     oldest: Option<EventTime>,
+    /// From the first of them to their commit.
+    step: Option<Span>,
     /// When the lag was last asked for.
     looked: Instant,
 }
@@ -134,6 +152,9 @@ impl Member {
         let role = self.role;
         match &polled {
             Polled::Records(records) => {
+                if !records.is_empty() {
+                    self.step.get_or_insert_with(|| step_of(role));
+                }
                 self.taken += records.len() as u64;
                 let bytes = records.iter().map(|record| record.key.len() + record.value.len());
                 self.bytes += bytes.sum::<usize>() as u64;
@@ -216,9 +237,13 @@ impl Member {
         let records = outputs.len() as u64;
         let bytes: usize = outputs.iter().map(|output| output.key.len() + output.value.len()).sum();
         let started = Instant::now();
-        let result = commit(self.consumer.as_mut(), outputs);
+        let step = self.step.take().unwrap_or_else(|| step_of(self.role));
+        step.record("records", self.taken).record("outputs", records);
+        let span = tracing::debug_span!(parent: &step, "commit", role = self.role);
+        let result = span.in_scope(|| commit(self.consumer.as_mut(), outputs));
         metrics.commit.with_label_values(role).observe(started.elapsed().as_secs_f64());
         let outcome = if result.is_ok() { "committed" } else { "aborted" };
+        step.record("result", outcome);
         metrics.steps.with_label_values(&[self.role, outcome]).inc();
         result?;
         metrics.records.with_label_values(role).inc_by(self.taken);
@@ -229,6 +254,11 @@ impl Member {
         metrics.last_commit.with_label_values(role).set(seconds(now));
         (self.taken, self.bytes, self.oldest) = (0, 0, None);
         Ok(())
+    }
+
+    /// The span of what was polled and is not committed yet.
+    pub(super) fn step(&self) -> Option<tracing::span::Id> {
+        self.step.as_ref().and_then(Span::id)
     }
 
     /// Whether records of `topic` with this key come to this member now.

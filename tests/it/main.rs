@@ -57,6 +57,7 @@ mod simulate;
 mod slow_model;
 mod started;
 mod subscribe;
+mod telemetry;
 mod tidy;
 mod trial;
 mod trial_units;
