@@ -12,7 +12,7 @@ use super::restore::restore;
 use super::role::{Context, Member, RoleError};
 use crate::base::{AgentName, Metrics};
 use crate::consume::{NewRecord, Partition, Polled, Record, Share, Topic};
-use crate::govern::{Agent, Effect, Event, Tally};
+use crate::govern::{Agent, Effect, Event, Standing, Tally};
 
 const BATCH: usize = 512;
 
@@ -22,17 +22,22 @@ type Owned = BTreeMap<i32, BTreeMap<AgentName, Agent>>;
 pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError> {
     let mut consumer = context.join("aggregate", &[Topic::AgentEvents])?;
     let mut owned = Owned::new();
+    let mut standing = Standing::default();
     while let Some(polled) = consumer.next(BATCH)? {
         match polled {
             Polled::Assigned(partitions) => {
                 ready.store(false, Ordering::SeqCst);
-                take_over(&mut owned, &partitions, &consumer, context)?;
+                context.restoring("aggregate", || {
+                    take_over(&mut owned, &partitions, &consumer, context)
+                })?;
+                standing = stand(&owned);
                 ready.store(true, Ordering::SeqCst);
             }
             Polled::Revoked(partitions) => {
                 for partition in partitions {
                     owned.remove(&partition.number);
                 }
+                standing = stand(&owned);
             }
             Polled::Records(records) => {
                 let mut counts = Counts::default();
@@ -40,12 +45,31 @@ pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError
                 consumer.commit(outputs)?;
                 // Only now: a step that came to nothing is made again, and would be counted twice.
                 counts.show(&context.metrics);
+                standing += counts.came;
+                standing -= counts.went;
             }
         }
+        show(standing, &context.metrics);
         let agents = owned.values().map(BTreeMap::len).sum::<usize>();
         context.metrics.agents.set(i64::try_from(agents).unwrap_or(i64::MAX));
     }
     Ok(())
+}
+
+fn stand(owned: &Owned) -> Standing {
+    let mut sum = Standing::default();
+    owned.values().flat_map(BTreeMap::values).for_each(|agent| sum += agent.standing());
+    sum
+}
+
+fn show(standing: Standing, metrics: &Metrics) {
+    let Standing { paused, trials, holdbacks, candidates, requests, waiting } = standing;
+    metrics.agents_paused.set(paused);
+    metrics.trials.set(trials);
+    metrics.holdbacks.set(holdbacks);
+    metrics.candidates.set(candidates);
+    metrics.optimizations_open.set(requests);
+    metrics.runs_waiting.set(waiting);
 }
 
 /// Brings in the agents of `partitions`.
@@ -94,6 +118,9 @@ fn step(
         let agent =
             agents.entry(event.agent.clone()).or_insert_with(|| Agent::new(event.agent.clone()));
         let before = agent.tally();
+        if changed.insert((record.partition, event.agent.clone())) {
+            counts.went += agent.standing();
+        }
         for effect in agent.apply(&event, &policy) {
             if let Effect::Decision(decision) = &effect {
                 let kind = decision.decision.as_str();
@@ -103,11 +130,11 @@ fn step(
             outputs.push(codec::effect(&effect));
         }
         counts.add(before, agent.tally());
-        changed.insert((record.partition, event.agent));
     }
     for (partition, name) in &changed {
         let agents = owned.get_mut(partition);
         let Some(agent) = agents.and_then(|agents| agents.get_mut(name)) else { continue };
+        counts.came += agent.standing();
         outputs.extend(codec::state(agent));
     }
     Ok(outputs)
@@ -118,6 +145,9 @@ fn step(
 struct Counts {
     decisions: Vec<String>,
     tally: Tally,
+    /// What was under way for the agents of the step before it, and what is after it.
+    went: Standing,
+    came: Standing,
 }
 
 impl Counts {

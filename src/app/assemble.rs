@@ -31,7 +31,9 @@ pub(super) fn run(context: &Context) -> Result<(), RoleError> {
     let mut looked = Instant::now();
     while !context.stop.is_cancelled() {
         match consumer.poll(BATCH, POLL)? {
-            Polled::Assigned(partitions) => take_over(&mut owned, &partitions, context)?,
+            Polled::Assigned(partitions) => {
+                context.restoring("assemble", || take_over(&mut owned, &partitions, context))?;
+            }
             Polled::Revoked(partitions) => {
                 for partition in partitions {
                     owned.remove(&partition.number);
@@ -151,7 +153,7 @@ fn step(
     counts.show(&context.metrics);
     let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     context.metrics.traces_held.set(gauge(held.0));
-    context.metrics.trace_bytes_held.set(gauge(held.1));
+    context.metrics.held_trace_bytes.set(gauge(held.1));
     Ok(())
 }
 

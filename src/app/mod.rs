@@ -29,6 +29,7 @@ mod publish;
 mod recall;
 mod restore;
 mod role;
+mod series;
 mod subscribe;
 mod supervise;
 mod views;
@@ -54,7 +55,7 @@ pub use views::agent_views;
 use self::role::Context;
 use self::supervise::supervise;
 use crate::base::{Clock, Metrics};
-use crate::config::Config;
+use crate::config::{Config, Roles};
 use crate::consume::Log;
 use crate::optimize::Optimizer;
 use crate::publish::ConfigRepo;
@@ -94,6 +95,7 @@ impl App {
         let context = Context { log, config, clock, metrics, stop: stop.clone() };
         let mut tasks: JoinSet<Result<(), RoleError>> = JoinSet::new();
         let _ends_the_rest = stop.clone().drop_guard();
+        series::appear(&context, &role_names(roles, repo.is_some()));
 
         let housekeeper = context.clone();
         if roles.decode {
@@ -151,6 +153,18 @@ impl App {
         let otel = Arc::new(self.config.otel.rules.clone());
         Server { log, views, prompts, otel, metrics, ready, token }
     }
+}
+
+/// The names under which the roles of this process run.
+fn role_names(roles: Roles, repo: bool) -> Vec<&'static str> {
+    let of = |there: bool, names: &'static [&'static str]| if there { names } else { &[] };
+    let names = [
+        of(roles.decode, &["decode", "assemble"]),
+        of(roles.aggregate, &["aggregate"]),
+        of(roles.optimize, &["optimize"]),
+        of(roles.publish && repo, &["publish"]),
+    ];
+    names.concat()
 }
 
 fn panicked(panic: &JoinError) -> RoleError {

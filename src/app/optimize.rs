@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tracing::Instrument as _;
 
 use super::codec;
 use super::role::{Context, Member, RoleError};
@@ -94,7 +95,8 @@ impl Work {
                 continue;
             }
             let optimizer = Arc::clone(&self.optimizer);
-            let call = async move { optimizer.propose(&request).await };
+            let span = tracing::debug_span!("propose", request = %request.id);
+            let call = async move { optimizer.propose(&request).await }.instrument(span);
             let handle = self.calls.spawn_on(call, &Handle::current());
             self.under_way.insert(handle.id(), (place, agent, handle));
         }

@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, repo: &ConfigRepo) -> Result<(), RoleError>
         let records = match consumer.poll(BATCH, POLL)? {
             Polled::Records(records) => records,
             Polled::Assigned(partitions) => {
-                role.take_over(&partitions, &consumer)?;
+                context.restoring("publish", || role.take_over(&partitions, &consumer))?;
                 continue;
             }
             Polled::Revoked(_) => continue,
@@ -80,9 +80,10 @@ impl Publish<'_> {
         consumer: &mut Member,
     ) -> Result<Option<Vec<NewRecord>>, RoleError> {
         loop {
-            match self.project(record) {
+            let (agent, version) = (&record.version.agent, record.version.number);
+            let span = tracing::debug_span!(parent: consumer.step(), "project", %agent, %version);
+            match span.in_scope(|| self.project(record)) {
                 Err(RoleError::Publish(problem)) if mendable(&problem) => {
-                    let agent = &record.version.agent;
                     tracing::error!(%agent, %problem, "cannot publish yet; trying again");
                     self.context.metrics.projections.with_label_values(&["waiting"]).inc();
                 }
@@ -156,7 +157,9 @@ impl Publish<'_> {
 
     /// Takes in what others pushed.
     fn fetch(&mut self, consumer: &Member) -> Result<(), RoleError> {
-        match self.repo.fetch() {
+        let fetched = self.repo.fetch();
+        self.count_sync("fetch", fetched.as_ref().map_or("failed", |_| "done"));
+        match fetched {
             Ok(Fetched::Rewound { dropped }) => {
                 tracing::info!(dropped, "others' commits came first: projecting ours again on top");
                 self.project_all_again(consumer)
@@ -170,13 +173,24 @@ impl Publish<'_> {
     /// later look: the commits are here.
     fn push(&mut self, consumer: &Member) -> Result<(), RoleError> {
         for _ in 0..PUSHES {
-            match self.repo.push() {
+            let pushed = self.repo.push();
+            let result = match &pushed {
+                Ok(Pushed::Rejected) => "rejected",
+                Ok(_) => "done",
+                Err(_) => "failed",
+            };
+            self.count_sync("push", result);
+            match pushed {
                 Ok(Pushed::Rejected) => self.fetch(consumer)?,
                 Ok(_) => break,
                 Err(problem) => return wait_for_a_person(problem),
             }
         }
         Ok(())
+    }
+
+    fn count_sync(&self, operation: &str, result: &str) {
+        self.context.metrics.repo_syncs.with_label_values(&[operation, result]).inc();
     }
 
     /// Our commits gave way to others': what they held is projected once more on top.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::codec::CodecError;
-use crate::base::{Clock, Metrics};
+use super::series::seconds;
+use crate::base::{Clock, EventTime, Metrics};
 use crate::config::Config;
 use crate::consume::{Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Topic};
 use crate::govern::AssembleError;
@@ -85,8 +87,33 @@ impl Context {
     pub(super) fn join(&self, role: &'static str, topics: &[Topic]) -> Result<Member, LogError> {
         let consumer = self.log.subscribe(role, topics)?;
         let now = Instant::now();
-        Ok(Member { consumer, role, context: self.clone(), taken: 0, bytes: 0, looked: now })
+        let context = self.clone();
+        Ok(Member {
+            consumer,
+            role,
+            context,
+            taken: 0,
+            bytes: 0,
+            oldest: None,
+            step: None,
+            looked: now,
+        })
     }
+
+    /// Does `work`, which brings in what belongs to new partitions of `role`, for all to see.
+    pub(super) fn restoring<T>(&self, role: &'static str, work: impl FnOnce() -> T) -> T {
+        let restoring = self.metrics.restoring.with_label_values(&[role]);
+        restoring.set(1);
+        let result = work();
+        restoring.set(0);
+        result
+    }
+}
+
+/// Spans are finer than lines of the log: at its usual level there are none.
+fn step_of(role: &'static str) -> Span {
+    use tracing::field::Empty;
+    tracing::debug_span!("step", role, records = Empty, outputs = Empty, result = Empty)
 }
 
 /// A role's membership in its consumer group.
@@ -97,6 +124,10 @@ pub(super) struct Member {
     /// Records polled since the last commit, and their bytes.
     taken: u64,
     bytes: u64,
+    /// When the oldest of them arrived.
+    oldest: Option<EventTime>,
+    /// From the first of them to their commit.
+    step: Option<Span>,
     /// When the lag was last asked for.
     looked: Instant,
 }
@@ -121,9 +152,14 @@ impl Member {
         let role = self.role;
         match &polled {
             Polled::Records(records) => {
+                if !records.is_empty() {
+                    self.step.get_or_insert_with(|| step_of(role));
+                }
                 self.taken += records.len() as u64;
                 let bytes = records.iter().map(|record| record.key.len() + record.value.len());
                 self.bytes += bytes.sum::<usize>() as u64;
+                let arrived = records.iter().map(|record| record.at);
+                self.oldest = self.oldest.into_iter().chain(arrived).min();
             }
             Polled::Assigned(partitions) => {
                 tracing::info!(role, partitions = partitions.len(), "took over partitions");
@@ -139,10 +175,22 @@ impl Member {
                 }
             }
         }
+        self.show_age(max);
         if self.looked.elapsed() > LAG {
             self.show_lag()?;
         }
         Ok(polled)
+    }
+
+    /// How long what it works on has waited. A poll for nothing finds nothing, and says nothing of that.
+    fn show_age(&self, polled_for: usize) {
+        let (metrics, now) = (&self.context.metrics, self.context.clock.now());
+        let role = &[self.role];
+        metrics.last_poll.with_label_values(role).set(seconds(now.as_millis()));
+        if self.oldest.is_some() || polled_for > 0 {
+            let age = self.oldest.map_or(0, |oldest| now.millis_since(oldest).max(0));
+            metrics.record_age.with_label_values(role).set(seconds(age));
+        }
     }
 
     /// How many records are ahead, by partition; as [`Consumer::lag`].
@@ -189,17 +237,28 @@ impl Member {
         let records = outputs.len() as u64;
         let bytes: usize = outputs.iter().map(|output| output.key.len() + output.value.len()).sum();
         let started = Instant::now();
-        let result = commit(self.consumer.as_mut(), outputs);
-        metrics.commit.observe(started.elapsed().as_secs_f64());
+        let step = self.step.take().unwrap_or_else(|| step_of(self.role));
+        step.record("records", self.taken).record("outputs", records);
+        let span = tracing::debug_span!(parent: &step, "commit", role = self.role);
+        let result = span.in_scope(|| commit(self.consumer.as_mut(), outputs));
+        metrics.commit.with_label_values(role).observe(started.elapsed().as_secs_f64());
         let outcome = if result.is_ok() { "committed" } else { "aborted" };
+        step.record("result", outcome);
         metrics.steps.with_label_values(&[self.role, outcome]).inc();
         result?;
         metrics.records.with_label_values(role).inc_by(self.taken);
         metrics.bytes.with_label_values(role).inc_by(self.bytes);
         metrics.outputs.with_label_values(role).inc_by(records);
         metrics.output_bytes.with_label_values(role).inc_by(bytes as u64);
-        (self.taken, self.bytes) = (0, 0);
+        let now = self.context.clock.now().as_millis();
+        metrics.last_commit.with_label_values(role).set(seconds(now));
+        (self.taken, self.bytes, self.oldest) = (0, 0, None);
         Ok(())
+    }
+
+    /// The span of what was polled and is not committed yet.
+    pub(super) fn step(&self) -> Option<tracing::span::Id> {
+        self.step.as_ref().and_then(Span::id)
     }
 
     /// Whether records of `topic` with this key come to this member now.

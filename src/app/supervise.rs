@@ -25,7 +25,11 @@ pub(super) fn supervise(
     let mut fenced: Option<Instant> = None;
     loop {
         let started = Instant::now();
-        let problem = match role() {
+        let running = context.metrics.role_running.with_label_values(&[name]);
+        running.set(1);
+        let ended = role();
+        running.set(0);
+        let problem = match ended {
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         };

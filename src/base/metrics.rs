@@ -3,14 +3,29 @@
 //! No label carries an agent's name or any other text from outside.
 
 use prometheus::{
-    Counter, Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Counter, Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// The metrics of one process. Not global: each test has its own.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// `whetstone_build_info{version}`: 1, for what is running.
+    pub build: IntGaugeVec,
+    /// `whetstone_start_time_seconds`: when the process began to count, in Unix time.
+    pub start_time: Gauge,
+    /// `whetstone_ready`: 1 while `/readyz` says so.
+    pub ready: IntGauge,
+    /// `whetstone_role_running{role}`: 1 while a configured role runs, 0 while it waits to start again.
+    pub role_running: IntGaugeVec,
+    /// `whetstone_last_poll_timestamp_seconds{role}`: when a role last asked the log for more, in Unix time.
+    pub last_poll: GaugeVec,
+    /// `whetstone_last_commit_timestamp_seconds{role}`: when a role last committed, in Unix time; 0 if it has not.
+    pub last_commit: GaugeVec,
+    /// `whetstone_record_age_seconds{role}`: how long the oldest record of a role's last step had lain on the
+    /// log when it was committed; 0 once a poll finds nothing.
+    pub record_age: GaugeVec,
     /// `whetstone_records_total{role}`: records a role has taken in and committed.
     pub records: IntCounterVec,
     /// `whetstone_record_bytes_total{role}`: their keys and values.
@@ -36,8 +51,10 @@ pub struct Metrics {
     pub spans_left: IntCounterVec,
     /// `whetstone_traces_held`: traces whose runs are not whole, or are remembered.
     pub traces_held: IntGauge,
-    /// `whetstone_trace_bytes_held`: about how much memory they take.
-    pub trace_bytes_held: IntGauge,
+    /// `whetstone_held_trace_bytes`: about how much memory they take.
+    pub held_trace_bytes: IntGauge,
+    /// `whetstone_held_trace_limit_bytes`: how much they may take.
+    pub held_trace_limit: IntGauge,
     /// `whetstone_runs_refused_total{reason}`: runs that joined no window: duplicate, late, unknown_version.
     pub runs_refused: IntCounterVec,
     /// `whetstone_otlp_requests_total{signal,result}`: messages of OpenTelemetry's: taken, refused whole,
@@ -70,19 +87,36 @@ pub struct Metrics {
     pub quarantined: IntCounter,
     /// `whetstone_llm_resting`: 1 while the model is left alone because it failed too often.
     pub llm_resting: IntGauge,
-    /// `whetstone_gate_total{result}`: candidates the gate was asked about: passed, failed, unanswered.
+    /// `whetstone_gate_verdicts_total{result}`: candidates the gate was asked about: passed, failed, unanswered.
     pub gate: IntCounterVec,
     /// `whetstone_decisions_total{decision}`.
     pub decisions: IntCounterVec,
     /// `whetstone_projections_total{result}`: versions projected into the config repo.
     pub projections: IntCounterVec,
+    /// `whetstone_repo_syncs_total{operation,result}`: fetches and pushes of the config repo: done, rejected
+    /// (others were faster: fetched, then tried again), failed.
+    pub repo_syncs: IntCounterVec,
     /// `whetstone_lag_records{role,topic,partition}`: records still ahead of a role.
     pub lag: IntGaugeVec,
     /// `whetstone_agents`: agents this process owns.
     pub agents: IntGauge,
-    /// `whetstone_commit_seconds`: duration of the atomic step.
-    pub commit: Histogram,
-    /// `whetstone_restore_seconds`: how long it took to restore the agents of new partitions.
+    /// `whetstone_agents_paused`: those of them that nothing is optimized for.
+    pub agents_paused: IntGauge,
+    /// `whetstone_trials_running`: trials under way.
+    pub trials: IntGauge,
+    /// `whetstone_holdbacks_running`: promoted versions whose predecessor is held back on a few units.
+    pub holdbacks: IntGauge,
+    /// `whetstone_candidates_waiting`: candidates that wait for a person.
+    pub candidates: IntGauge,
+    /// `whetstone_optimizations_open`: requests that no proposal has answered yet.
+    pub optimizations_open: IntGauge,
+    /// `whetstone_runs_waiting`: runs that wait for their label.
+    pub runs_waiting: IntGauge,
+    /// `whetstone_commit_duration_seconds{role}`: duration of the atomic step.
+    pub commit: HistogramVec,
+    /// `whetstone_restoring{role}`: 1 while a role brings in what belongs to new partitions.
+    pub restoring: IntGaugeVec,
+    /// `whetstone_restore_duration_seconds`: how long it took to restore the agents of new partitions.
     pub restore: Histogram,
 }
 
@@ -137,23 +171,66 @@ impl Metrics {
             "Lines of runs kept from the model since they read like instructions.",
         )?;
         registry.register(Box::new(quarantined.clone()))?;
-        let commit = Histogram::with_opts(
-            HistogramOpts::new("whetstone_commit_seconds", "Duration of the atomic step.")
-                .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 14)?),
+        let gauges = |name: &str, help: &str| {
+            let gauges = GaugeVec::new(Opts::new(name, help), &["role"])?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok::<_, prometheus::Error>(gauges)
+        };
+        let switches = |name: &str, help: &str, label: &str| {
+            let switches = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(switches.clone()))?;
+            Ok::<_, prometheus::Error>(switches)
+        };
+        let start_time = Gauge::new(
+            "whetstone_start_time_seconds",
+            "When the process began to count, in Unix time.",
+        )?;
+        registry.register(Box::new(start_time.clone()))?;
+        let commit = HistogramVec::new(
+            HistogramOpts::new("whetstone_commit_duration_seconds", "Duration of the atomic step.")
+                .buckets(prometheus::exponential_buckets(0.000_5, 2.0, 16)?),
+            &["role"],
         )?;
         registry.register(Box::new(commit.clone()))?;
         let restore = Histogram::with_opts(
-            HistogramOpts::new("whetstone_restore_seconds", "Time to restore new partitions.")
-                .buckets(prometheus::exponential_buckets(0.01, 2.0, 14)?),
+            HistogramOpts::new(
+                "whetstone_restore_duration_seconds",
+                "Time to restore the agents of new partitions.",
+            )
+            .buckets(prometheus::exponential_buckets(0.01, 2.0, 14)?),
         )?;
         registry.register(Box::new(restore.clone()))?;
         Ok(Self {
+            build: switches("whetstone_build_info", "1, for the version that runs.", "version")?,
+            start_time,
+            ready: gauge("whetstone_ready", "1 while the server says that it is ready.")?,
+            role_running: switches(
+                "whetstone_role_running",
+                "1 while a configured role runs, 0 while it waits to start again.",
+                "role",
+            )?,
+            last_poll: gauges(
+                "whetstone_last_poll_timestamp_seconds",
+                "When a role last asked the log for more, in Unix time.",
+            )?,
+            last_commit: gauges(
+                "whetstone_last_commit_timestamp_seconds",
+                "When a role last committed, in Unix time; 0 if it has not.",
+            )?,
+            record_age: gauges(
+                "whetstone_record_age_seconds",
+                "How long the oldest record of a role's last step had lain on the log; 0 when idle.",
+            )?,
             records: counter("whetstone_records_total", "Records a role has committed.", "role")?,
-            bytes: counter("whetstone_record_bytes_total", "Bytes of those records.", "role")?,
+            bytes: counter(
+                "whetstone_record_bytes_total",
+                "Bytes of the records that a role has committed.",
+                "role",
+            )?,
             outputs: counter("whetstone_outputs_total", "Records a role has written.", "role")?,
             output_bytes: counter(
                 "whetstone_output_bytes_total",
-                "Bytes of those records.",
+                "Bytes of the records that a role has written.",
                 "role",
             )?,
             steps: counters(
@@ -187,9 +264,13 @@ impl Metrics {
                 "whetstone_traces_held",
                 "Traces whose runs are not whole, or are remembered.",
             )?,
-            trace_bytes_held: gauge(
-                "whetstone_trace_bytes_held",
-                "About how much memory those traces take.",
+            held_trace_bytes: gauge(
+                "whetstone_held_trace_bytes",
+                "About how much memory the traces take that are held.",
+            )?,
+            held_trace_limit: gauge(
+                "whetstone_held_trace_limit_bytes",
+                "How much memory the traces that are held may take.",
             )?,
             runs_refused: counter(
                 "whetstone_runs_refused_total",
@@ -203,7 +284,7 @@ impl Metrics {
             )?,
             otlp_items: counters(
                 "whetstone_otlp_items_total",
-                "Spans and log records in them, by result.",
+                "Spans and log records in messages of OpenTelemetry's, by result.",
                 &["signal", "result"],
             )?,
             labels: counter("whetstone_labels_total", "Labels, by what became of them.", "result")?,
@@ -237,7 +318,7 @@ impl Metrics {
             )?,
             llm_resting,
             gate: counter(
-                "whetstone_gate_total",
+                "whetstone_gate_verdicts_total",
                 "Candidates the offline gate was asked about, by result.",
                 "result",
             )?,
@@ -247,9 +328,37 @@ impl Metrics {
                 "Versions projected into the config repo, by result.",
                 "result",
             )?,
+            repo_syncs: counters(
+                "whetstone_repo_syncs_total",
+                "Fetches and pushes of the config repo, by result.",
+                &["operation", "result"],
+            )?,
             lag,
             agents,
+            agents_paused: gauge(
+                "whetstone_agents_paused",
+                "Agents this process owns that nothing is optimized for.",
+            )?,
+            trials: gauge("whetstone_trials_running", "Trials under way.")?,
+            holdbacks: gauge(
+                "whetstone_holdbacks_running",
+                "Promoted versions whose predecessor is held back on a few units.",
+            )?,
+            candidates: gauge(
+                "whetstone_candidates_waiting",
+                "Candidates that wait for a person.",
+            )?,
+            optimizations_open: gauge(
+                "whetstone_optimizations_open",
+                "Requests that no proposal has answered yet.",
+            )?,
+            runs_waiting: gauge("whetstone_runs_waiting", "Runs that wait for their label.")?,
             commit,
+            restoring: switches(
+                "whetstone_restoring",
+                "1 while a role brings in what belongs to new partitions.",
+                "role",
+            )?,
             restore,
             registry,
         })

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod failure;
 mod feedback;
+mod logging;
 mod optimize;
 mod orders;
 mod output;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::failure::Failure;
+use self::logging::{LogFormat, Spans};
 use self::output::Output;
 use crate::base::SystemClock;
 use crate::config::{self, Config};
@@ -69,6 +71,10 @@ struct Global {
     /// Print JSON for scripts
     #[arg(long, global = true)]
     json: bool,
+    /// How the log on standard error is written
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text,
+        env = "WHETSTONE_LOG_FORMAT")]
+    log_format: LogFormat,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t = output::Color::Auto)]
     color: output::Color,
@@ -121,6 +127,8 @@ enum Command {
 struct Env {
     config: Config,
     output: Output,
+    /// Kept for as long as there may be spans.
+    _spans: Option<Spans>,
 }
 
 impl Env {
@@ -167,8 +175,6 @@ pub fn main() -> ExitCode {
             return if help.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    let quiet = matches!(cli.command, Command::Demo(_) | Command::Watch(_));
-    start_logging(if quiet { "warn" } else { "warn,whetstone=info" });
     let output = Output::new(cli.global.json, cli.global.color);
     match dispatch(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -181,6 +187,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     let Cli { global, command } = cli;
+    let quiet = matches!(command, Command::Demo(_) | Command::Watch(_));
+    let level = if quiet { "warn" } else { "warn,whetstone=info" };
+    let serves = matches!(command, Command::Run(_));
     let env = || -> Result<Env, Failure> {
         // A variable that is no text cannot be one of ours.
         let text = |(name, value): (OsString, OsString)| {
@@ -189,7 +198,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         let environment = std::env::vars_os().filter_map(text);
         let config = Config::load(global.config.as_deref(), environment, &global.settings)
             .map_err(Failure::usage)?;
-        Ok(Env { config, output: output.clone() })
+        let telemetry = config.telemetry.as_ref().filter(|_| serves);
+        let spans = logging::start(level, global.log_format, telemetry)?;
+        Ok(Env { config, output: output.clone(), _spans: spans })
     };
     match command {
         Command::Demo(args) => demo::main(&args, env()?),
@@ -212,20 +223,6 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Calls(args) => calls::main(&args, &env()?),
         Command::Check(args) => check::main(&args, &env()?),
     }
-}
-
-/// Logs go to standard error; `WHETSTONE_LOG` filters them as `RUST_LOG` does elsewhere.
-fn start_logging(default: &str) {
-    use std::io::IsTerminal as _;
-    use tracing_subscriber::EnvFilter;
-    let filter =
-        EnvFilter::try_from_env("WHETSTONE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -46,7 +46,10 @@ pub(super) fn resolve(
             if raw.environment.is_some() {
                 checks.problem("gate.environment", "is for gate.command, which is not set");
             }
-            Hook::Url { url: checked(url, checks)?, token }
+            Hook::Url {
+                url: checked("gate.url", url, "https://gate.example.com/candidates", checks)?,
+                token,
+            }
         }
     };
     Some(Gate { hook, timeout, attempts })
@@ -96,16 +99,17 @@ fn variables(
     variables
 }
 
-/// `url` if it is one that can be shown. What is wrong with it is said without it.
-fn checked(url: &str, checks: &mut Checks) -> Option<String> {
+/// The `url` of `key` if it is one that can be shown. What is wrong with it is said without it.
+pub(super) fn checked(key: &str, url: &str, example: &str, checks: &mut Checks) -> Option<String> {
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let Some(parsed) = parsed else {
-        checks.problem("gate.url", "takes a URL such as https://gate.example.com/candidates");
+        checks.problem(key, format!("takes a URL such as {example}"));
         return None;
     };
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        let what = "holds a name or a password: set gate.token_env or gate.token_file instead";
-        checks.problem("gate.url", what);
+        let section = key.split('.').next().unwrap_or(key);
+        let instead = format!("set {section}.token_env or {section}.token_file instead");
+        checks.problem(key, format!("holds a name or a password: {instead}"));
         return None;
     }
     Some(url.to_owned())

@@ -129,8 +129,9 @@ impl Layers {
             return;
         };
         let key = self.shape.key(key.trim());
-        // What a property or an unknown key holds may be a secret that should not be there.
-        let hidden = key.parts().first().is_some_and(|first| first == "kafka");
+        // What a property, a URL or an unknown key holds may be a secret that should not be there.
+        let secretive = ["kafka", "gate", "telemetry"];
+        let hidden = key.parts().first().is_some_and(|first| secretive.contains(&first.as_str()));
         if self.find(&key).is_none() {
             let what = self.unknown(&key);
             self.problems.push(Problem { origin: Origin::Flag(format!("{key}=…")), what });

@@ -23,6 +23,7 @@ mod rollout;
 mod secret;
 mod shape;
 mod suggest;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ pub const DEFAULTS: &str = include_str!("../../configs/whetstone.yaml");
 const VARIABLE_PREFIX: &str = "WHETSTONE_";
 
 /// Variables with that prefix that set no key: the command line reads them itself.
-const OTHER_VARIABLES: [&str; 2] = ["WHETSTONE_CONFIG", "WHETSTONE_LOG"];
+const OTHER_VARIABLES: [&str; 3] = ["WHETSTONE_CONFIG", "WHETSTONE_LOG", "WHETSTONE_LOG_FORMAT"];
 
 /// Variables that only tests set.
 const TEST_PREFIX: &str = "WHETSTONE_TEST_";
@@ -80,6 +81,8 @@ pub struct Config {
     pub redaction: RedactionRules,
     /// What is made of OpenTelemetry's spans.
     pub otel: Otel,
+    /// Where the spans of our own work go, if anywhere.
+    pub telemetry: Option<Telemetry>,
     policy: Policy,
     agents: BTreeMap<AgentName, Policy>,
 }
@@ -192,6 +195,17 @@ pub struct Otel {
     pub rules: otlp::Rules,
     /// Bytes of memory for spans whose runs are not whole yet.
     pub max_bytes: usize,
+}
+
+/// Where the spans of our own work go.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// The URL that takes OTLP/HTTP; holds no secret.
+    pub endpoint: String,
+    /// What it asks for, if anything.
+    pub token: Option<SecretString>,
+    /// The share of traces that is sent, 0 to 1.
+    pub share: f64,
 }
 
 /// What tries a candidate before any live run sees it.

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub(super) gate: RawGate,
     pub(super) redaction: RawRedaction,
     pub(super) otel: RawOtel,
+    pub(super) telemetry: RawTelemetry,
     #[serde(flatten)]
     pub(super) policy: RawPolicy,
     /// Each a part of a [`RawPolicy`].
@@ -141,6 +142,14 @@ pub(super) struct RawOtel {
     pub(super) remember: String,
     pub(super) memory_mib: u64,
     pub(super) outcome: RawOtelOutcome,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RawTelemetry {
+    pub(super) endpoint: Option<String>,
+    pub(super) token_env: Option<String>,
+    pub(super) token_file: Option<String>,
+    pub(super) share: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -16,7 +16,9 @@ use super::raw::{
 };
 use super::secret::configured;
 use super::shape::merge;
-use super::{Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, otel, policy};
+use super::{
+    Config, Http, Llm, LlmPrice, Log, Proposals, Repo, Roles, gate, kafka, otel, policy, telemetry,
+};
 use crate::base::AgentName;
 use crate::govern::Policy;
 use crate::hygiene::{RedactionRules, Redactor};
@@ -49,6 +51,7 @@ pub(super) fn resolve(
         gate: gate::resolve(&raw.gate, environment, &mut checks),
         redaction: redaction(raw.redaction, &mut checks),
         otel: otel::resolve(&raw.otel, &mut checks),
+        telemetry: telemetry::resolve(&raw.telemetry, environment, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),
         agents,
     };

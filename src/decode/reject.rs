@@ -53,6 +53,31 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::MalformedJson,
+        Self::MalformedProtobuf,
+        Self::InvalidUtf8,
+        Self::UnknownFormat,
+        Self::UnknownEvent,
+        Self::InvalidField,
+        Self::MissingAgent,
+        Self::InvalidAgent,
+        Self::InvalidTraceId,
+        Self::TimeTooOld,
+        Self::TimeInFuture,
+        Self::EndBeforeStart,
+        Self::NotFinite,
+        Self::RecordTooLarge,
+        Self::TooManySteps,
+        Self::InvalidSpan,
+        Self::NoTrace,
+        Self::NoAgentSpan,
+        Self::MixedVersions,
+        Self::TooManySpans,
+        Self::InvalidCommand,
+    ];
+
     /// The stable name, e.g. `malformed_json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -104,5 +129,19 @@ impl Reject {
         let detail = detail.to_string();
         let clean = |c: char| if c.is_control() { ' ' } else { c };
         Self { reason, detail: detail.chars().take(300).map(clean).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_reasons_is_whole() {
+        let named = include_str!("reject.rs").matches("=> \"").count();
+        // One of them is the line above.
+        assert_eq!(Reason::ALL.len(), named - 1);
+        let names: std::collections::BTreeSet<_> = Reason::ALL.map(Reason::as_str).into();
+        assert_eq!(names.len(), Reason::ALL.len());
     }
 }

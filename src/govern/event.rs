@@ -196,3 +196,35 @@ pub struct Decision {
     /// When.
     pub at: EventTime,
 }
+
+impl Decision {
+    /// Every name that a decision can have.
+    pub const KINDS: [&'static str; 26] = [
+        "activated",
+        "adopted",
+        "approved",
+        "candidate",
+        "candidate_dominated",
+        "candidate_no_change",
+        "candidate_not_chosen",
+        "candidate_refused",
+        "candidate_unanswered",
+        "command_refused",
+        "drift",
+        "futile",
+        "holdback_ended",
+        "label_refused",
+        "no_change",
+        "not_in_repo",
+        "paused",
+        "promoted",
+        "proposal_refused",
+        "recalled",
+        "rejected",
+        "resumed",
+        "rolled_back",
+        "trial_ramped",
+        "trial_started",
+        "trial_stopped",
+    ];
+}

@@ -27,6 +27,7 @@ mod proposals;
 mod request;
 mod seen;
 mod spending;
+mod standing;
 mod trial;
 mod trials;
 mod version;
@@ -53,6 +54,7 @@ pub use policy::{DriftAction, FeedbackSpec, LlmBudget, Policy, Rollout, TrialSpe
 pub use proposal::{Answer, Considered, End, GateReport, LlmReport, Part, Proposal};
 pub use request::{BulletRecord, Past, Request, RequestId};
 pub use spending::{Spend, SpendView};
+pub use standing::Standing;
 pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};
 pub use view::{AgentView, Figures, VersionView};

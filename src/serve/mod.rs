@@ -119,6 +119,7 @@ async fn versions(
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {
+    server.metrics.ready.set(i64::from(server.ready.load(Ordering::SeqCst)));
     let text =
         server.metrics.render().map_err(|problem| ApiError::Internal(problem.to_string()))?;
     let format = "text/plain; version=0.0.4; charset=utf-8";

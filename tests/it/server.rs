@@ -209,6 +209,6 @@ pub(crate) fn run_in(folder: &Path, program: &str, arguments: &[&str]) -> String
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

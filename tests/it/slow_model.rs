@@ -104,8 +104,8 @@ async fn check_metrics(place: &Place) {
         let lag = format!("whetstone_lag_records{{partition=\"{partition}\",role=\"aggregate\"");
         assert!(value(&format!("{lag},topic=\"agent-events\"}}")) <= 1.0, "a marker at most");
     }
-    assert!(value("whetstone_commit_seconds_count") > 0.0);
-    assert!(value("whetstone_restore_seconds_count") > 0.0);
+    assert!(value("whetstone_commit_duration_seconds_count{role=\"aggregate\"}") > 0.0);
+    assert!(value("whetstone_restore_duration_seconds_count") > 0.0);
 }
 
 #[test]

@@ -161,6 +161,8 @@ fn each_library_of_the_outside_is_known_in_one_place() {
         ("git2::", "src/publish/"),
         ("axum::", "src/serve/"),
         ("csv::", "src/cli/"),
+        ("opentelemetry_otlp::", "src/cli/"),
+        ("opentelemetry_sdk::", "src/cli/"),
         ("unicode_security::", "src/hygiene/"),
         ("unicode_normalization::", "src/hygiene/"),
     ];

@@ -13,6 +13,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::model::pause;
 use crate::base::Digest;
@@ -125,7 +127,12 @@ impl Gate {
             }
         };
         let verdict = match verdict::input(request, &candidate) {
-            Ok(input) => self.verdict(&input, request).await,
+            Ok(input) => {
+                let span = tracing::debug_span!("gate", answered = Empty);
+                let verdict = self.verdict(&input, request).instrument(span.clone()).await;
+                span.record("answered", verdict.is_ok());
+                verdict
+            }
             Err(problem) => Err(Unasked::lasting(problem.to_string())),
         };
         match verdict {

@@ -31,6 +31,8 @@ use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, Headers, ModelIden, ModelSpec, ServiceTarget};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 pub use call_log::{CallFiles, CallLogError, read_calls};
 pub use entry::{Answered, Call, Estimate, LoggedCall, Sent, Turn};
@@ -275,7 +277,9 @@ impl Model {
         };
         self.journal.write(Line::Call(Box::new(call.clone()))).await.map_err(Setback::Unasked)?;
         report.calls += 1;
-        let ended = self.exec(question, dialect).await;
+        let span = tracing::debug_span!("model", model = self.name(), purpose, ok = Empty);
+        let ended = self.exec(question, dialect).instrument(span.clone()).await;
+        span.record("ok", ended.is_ok());
         self.book(&call, ended, report).await.map_err(Setback::Failed)
     }
 
