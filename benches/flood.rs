@@ -141,7 +141,7 @@ async fn run() -> Result<(), Failure> {
             .map(|trace| span(trace, 9, 8, if trace % 2 == 0 { &TOOL } else { &[] }));
         post(&client, &url, batch.collect::<Result<_, _>>()?).await?;
         if first % 50_000 < BATCH {
-            held = held.max(value(&url, "whetstone_trace_bytes_held").await?);
+            held = held.max(value(&url, "whetstone_held_trace_bytes").await?);
         }
     }
     let posted = begun.elapsed().as_secs_f64();
@@ -151,7 +151,7 @@ async fn run() -> Result<(), Failure> {
             + value(&url, "whetstone_dead_letters_total{reason=\"no_agent_span\"}").await?
             < 1.0
     {
-        held = held.max(value(&url, "whetstone_trace_bytes_held").await?);
+        held = held.max(value(&url, "whetstone_held_trace_bytes").await?);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let took = begun.elapsed().as_secs_f64();

@@ -16,6 +16,7 @@
 
 mod aggregate;
 mod assemble;
+mod board;
 mod codec;
 mod decode;
 mod housekeeping;
@@ -26,6 +27,7 @@ mod otlp;
 mod parts;
 mod prompts;
 mod publish;
+mod reading;
 mod recall;
 mod restore;
 mod role;
@@ -57,9 +59,10 @@ use self::supervise::supervise;
 use crate::base::{Clock, Metrics};
 use crate::config::{Config, Roles};
 use crate::consume::Log;
+use crate::hygiene::Redactor;
 use crate::optimize::Optimizer;
 use crate::publish::ConfigRepo;
-use crate::serve::{self, ApiError, Server, Views};
+use crate::serve::{self, Exposure, Server};
 
 /// A whole Whetstone: what it is made of comes in from outside, so that a test can bring its own.
 pub struct App {
@@ -89,7 +92,15 @@ impl App {
         stop: CancellationToken,
     ) -> Result<(), RoleError> {
         let ready = Arc::new(AtomicBool::new(false));
-        let server = listener.map(|listener| (listener, self.server(ready.clone())));
+        let shown = reading::Shown {
+            board: Arc::new(board::Board::new()),
+            feed: serve::Feed::default(),
+            redactor: Arc::new(Redactor::new(&self.config.redaction)?),
+        };
+        let server = match listener {
+            None => None,
+            Some(listener) => Some((self.server(ready.clone(), &shown, &listener)?, listener)),
+        };
         let Self { config, log, optimizer, repo, clock, metrics } = self;
         let roles = config.roles;
         let context = Context { log, config, clock, metrics, stop: stop.clone() };
@@ -123,13 +134,14 @@ impl App {
                 supervise(&context, "publish", || publish::run(&context, &repo))
             });
         }
-        tasks.spawn(housekeeping::run(housekeeper));
-        if let Some((listener, server)) = server {
+        if let Some((server, listener)) = server {
+            reading::start(&housekeeper, &shown, &mut tasks);
             let stop = stop.clone();
             tasks.spawn(async move {
                 serve::serve(server, listener, stop).await.map_err(RoleError::Http)
             });
         }
+        tasks.spawn(housekeeping::run(housekeeper));
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             stop.cancel();
@@ -138,20 +150,27 @@ impl App {
         result
     }
 
-    fn server(&self, ready: Arc<AtomicBool>) -> Server {
-        let views = views::Views::new(self.log.clone());
-        let views: Views = Arc::new(move || {
-            views.get().map_err(|problem| match problem {
-                RoleError::Log(problem) => problem.into(),
-                problem => ApiError::Internal(problem.to_string()),
-            })
-        });
+    fn server(
+        &self,
+        ready: Arc<AtomicBool>,
+        shown: &reading::Shown,
+        listener: &TcpListener,
+    ) -> Result<Server, RoleError> {
         let prompts = prompts::Prompts::new(self.log.clone());
-        let prompts: serve::Prompts = Arc::new(move |agent, unit| prompts.get(agent, unit));
-        let (log, metrics) = (self.log.clone(), self.metrics.clone());
-        let token = self.config.http.token.clone();
-        let otel = Arc::new(self.config.otel.rules.clone());
-        Server { log, views, prompts, otel, metrics, ready, token }
+        let log = self.log.clone();
+        let local = listener.local_addr().map_err(RoleError::Http)?.ip().is_loopback();
+        Ok(Server {
+            agents: shown.board.clone(),
+            feed: shown.feed.clone(),
+            redactor: shown.redactor.clone(),
+            prompts: Arc::new(move |agent, unit| prompts.get(agent, unit)),
+            orders: Arc::new(move |command| Ok(Orders::new(log.as_ref()).give(command)?)),
+            otel: Arc::new(self.config.otel.rules.clone()),
+            ready,
+            token: self.config.http.token.clone(),
+            exposure: if local { Exposure::Loopback } else { Exposure::Network },
+            ..Server::new(self.log.clone(), self.metrics.clone())
+        })
     }
 }
 

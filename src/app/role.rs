@@ -12,6 +12,7 @@ use crate::base::{Clock, EventTime, Metrics};
 use crate::config::Config;
 use crate::consume::{Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Topic};
 use crate::govern::AssembleError;
+use crate::hygiene::BadRule;
 use crate::publish::PublishError;
 
 /// How long a role waits for records before it looks whether it should end.
@@ -78,6 +79,9 @@ pub enum RoleError {
     /// A role ended by a panic: a bug.
     #[error("a role panicked ({0}): please report this with the log above")]
     Panicked(String),
+    /// A rule of what to redact cannot be used.
+    #[error(transparent)]
+    Redaction(#[from] BadRule),
     /// The HTTP listener failed.
     #[error("the HTTP server failed: {0}")]
     Http(std::io::Error),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Agent, SpendView, Tally, TrialView};
 use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::fold::{Aggregate, Counts};
+use crate::fold::{Aggregate, Counts, Exemplars};
 
 /// An agent at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +114,12 @@ impl Figures {
 }
 
 impl Agent {
+    /// Telling runs of the active version, of all that is held of it: hostile text.
+    pub fn exemplars(&self) -> Exemplars {
+        let active = self.head.ledger.active().map(|version| version.number);
+        self.windows.held(active.unwrap_or_default()).exemplars
+    }
+
     /// The agent at a glance.
     pub fn view(&self) -> AgentView {
         let active = self.head.ledger.active().map(|version| version.number);

@@ -1,17 +1,36 @@
 //! What can go wrong with a request, as JSON with a hint.
 
+use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 
+use crate::base::{AgentName, VersionNumber};
 use crate::consume::LogError;
 
 /// A refused request.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No token, or a wrong one.
-    #[error("this changes state: send the token as `Authorization: Bearer …`")]
+    #[error("this needs the token: send it as `Authorization: Bearer …`")]
     Unauthorized,
+    /// A browser sends it for a page of somebody else's.
+    #[error(
+        "a page from elsewhere may not do this: send it from a page of this server, or without a browser"
+    )]
+    CrossSite,
+    /// It is addressed to a name that is not this machine's own, where that is all that protects.
+    #[error(
+        "without a token only localhost is served: address it as 127.0.0.1 or localhost, or configure \
+         http.token_env or http.token_file"
+    )]
+    Host,
+    /// There is nothing at that path.
+    #[error("there is nothing here: GET /api/openapi.json lists what there is")]
+    NoRoute,
+    /// What is there takes other methods.
+    #[error("not with this method: GET /api/openapi.json lists what there is")]
+    NoMethod,
     /// The body is not marked as JSON.
     #[error("send `Content-Type: application/json` or `application/x-ndjson`")]
     ContentType,
@@ -31,6 +50,15 @@ pub enum ApiError {
         "no version of agent {0:?}: it needs its files in the config repo; GET /api/agents lists the agents"
     )]
     NoPrompt(String),
+    /// The agent has no such version.
+    #[error("{0} has no {1}: GET /api/agents/{0}/versions lists its versions")]
+    NoVersion(AgentName, VersionNumber),
+    /// A version came from no other, and is compared with none.
+    #[error("{0} came from no other: name two to compare, with ?from=1&to=2")]
+    NoParent(VersionNumber),
+    /// What is asked for in the path or after the `?` makes no sense.
+    #[error("{0}")]
+    BadQuery(String),
     /// The unit is missing, or cannot be one.
     #[error(
         "{0}: ask with ?unit=ID, the id of the session that the run belongs to, or of the run itself where it \
@@ -70,11 +98,26 @@ impl ApiError {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ContentType | Self::OtlpType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadBody(_) | Self::BadUnit(_) => StatusCode::BAD_REQUEST,
-            Self::NoAgent(_) | Self::NoPrompt(_) => StatusCode::NOT_FOUND,
+            Self::CrossSite | Self::Host => StatusCode::FORBIDDEN,
+            Self::BadBody(_) | Self::BadUnit(_) | Self::BadQuery(_) => StatusCode::BAD_REQUEST,
+            Self::NoAgent(_)
+            | Self::NoPrompt(_)
+            | Self::NoVersion(..)
+            | Self::NoParent(_)
+            | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotReady | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Why a body could not be read.
+    pub(super) fn unread(problem: &BytesRejection) -> Self {
+        if problem.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::TooLarge("the body is too large: send less at once".to_owned())
+        } else {
+            Self::BadBody(format!("the body cannot be read: {problem}"))
         }
     }
 
@@ -89,10 +132,14 @@ impl ApiError {
     pub(super) fn answered_with(&self, body: impl IntoResponse) -> Response {
         self.log();
         let status = self.status();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            (status, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response()
-        } else {
-            (status, body).into_response()
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (status, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response()
+            }
+            StatusCode::UNAUTHORIZED => {
+                (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+            }
+            _ => (status, body).into_response(),
         }
     }
 }

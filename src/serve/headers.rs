@@ -20,6 +20,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> &str {
     text(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim()
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+/// The header `name`; empty if there is none, or if it is no text.
+pub(super) fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

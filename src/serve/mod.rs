@@ -1,54 +1,96 @@
 //! Stage 7: HTTP. Health, metrics, traces and feedback in, agents out.
 //!
-//! Reads views and appends records; changes no state itself. Binds to loopback unless configured
-//! otherwise; what changes state wants the token if there is one, and always a content type that no web
-//! page can post here unasked.
+//! Reads what is held of the log and appends records; changes no state itself. Binds to loopback unless
+//! configured otherwise. What changes state wants the token if there is one, as does all else where other
+//! machines reach the listener, and takes nothing that a page from elsewhere can make a browser send.
 
+mod agents;
+mod diff;
 mod error;
+mod feed;
+mod guard;
 mod headers;
+mod openapi;
+mod orders;
 mod otlp;
+mod page;
+mod positions;
 mod prompt;
+mod records;
 mod split;
+mod target;
 mod traces;
+mod updates;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
-use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use agents::{Agents, Page};
 pub use error::ApiError;
+pub use feed::{Feed, Letter};
+pub use page::Cursor;
 pub use prompt::{Assigned, Because, parse_unit};
 
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
 use crate::decode;
-use crate::govern::AgentView;
+use crate::govern::Command;
+use crate::hygiene::Redactor;
 
-/// The largest request body, in bytes.
+/// The largest body with traces or feedback, in bytes.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// Gives the agents as they stand, by name.
-pub type Views = Arc<dyn Fn() -> Result<Vec<AgentView>, ApiError> + Send + Sync>;
+/// The largest body with an order, in bytes.
+pub const MAX_ORDER_BYTES: usize = 16 * 1024;
+
+/// Those that may listen to updates at once.
+pub const MAX_LISTENERS: usize = 1024;
+
+/// How long connections may take to end once the server is told to.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Says what a unit of an agent should run.
 pub type Prompts = Arc<dyn Fn(&AgentName, &str) -> Result<Assigned, ApiError> + Send + Sync>;
+
+/// Puts an order on the log.
+pub type Orders = Arc<dyn Fn(&Command) -> Result<(), ApiError> + Send + Sync>;
+
+/// Who reaches the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// This machine's own programs: they may read without a token.
+    Loopback,
+    /// Other machines too: they need the token for everything but health.
+    Network,
+}
 
 /// What the server works with.
 #[derive(Clone)]
 pub struct Server {
     /// Where traces go.
     pub log: Arc<dyn Log>,
-    /// What people see.
-    pub views: Views,
+    /// What people see of the agents.
+    pub agents: Arc<dyn Agents>,
+    /// What came lately.
+    pub feed: Feed,
     /// What agents ask before they run.
     pub prompts: Prompts,
+    /// What people want done.
+    pub orders: Orders,
+    /// Hides what should not be seen in what runs say.
+    pub redactor: Arc<Redactor>,
     /// What becomes of OpenTelemetry's spans.
     pub otel: Arc<decode::otlp::Rules>,
     /// What Prometheus sees.
@@ -57,9 +99,37 @@ pub struct Server {
     pub ready: Arc<AtomicBool>,
     /// What a caller must show to change state; nothing if not set.
     pub token: Option<SecretString>,
+    /// Who reaches the listener.
+    pub exposure: Exposure,
+    /// Ends what would go on for ever, when the server ends.
+    pub closing: CancellationToken,
+    /// A place for each of those that listen to updates.
+    pub listeners: Arc<Semaphore>,
 }
 
-/// Serves on `listener` until `stop`; requests under way are answered first.
+impl Server {
+    /// One on `log` that knows no agents yet, is not ready and asks for no token.
+    pub fn new(log: Arc<dyn Log>, metrics: Metrics) -> Self {
+        let redactor = Redactor::default();
+        Self {
+            log,
+            agents: Arc::new(agents::Nobody),
+            feed: Feed::default(),
+            prompts: Arc::new(|_, _| Err(ApiError::NotReady)),
+            orders: Arc::new(|_| Err(ApiError::NotReady)),
+            redactor: Arc::new(redactor),
+            otel: Arc::default(),
+            metrics,
+            ready: Arc::default(),
+            token: None,
+            exposure: Exposure::Loopback,
+            closing: CancellationToken::new(),
+            listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+        }
+    }
+}
+
+/// Serves on `listener` until `stop`; requests under way are answered first, those that listen are let go.
 ///
 /// # Errors
 /// If the listener fails.
@@ -68,54 +138,70 @@ pub async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(server)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let closing = server.closing.clone();
+    let told = stop.clone();
+    let served = axum::serve(listener, router(server)).with_graceful_shutdown(async move {
+        told.cancelled().await;
+        closing.cancel();
+    });
+    tokio::select! {
+        served = served => served,
+        // Somebody takes nothing of what they asked for.
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    }
+}
+
+/// The paths below `/api`, and what is there.
+fn routes() -> Vec<(&'static str, MethodRouter<Server>)> {
+    let order = |route: MethodRouter<Server>| route.layer(DefaultBodyLimit::max(MAX_ORDER_BYTES));
+    vec![
+        ("/api/traces", post(traces::post_traces)),
+        ("/api/feedback", post(traces::post_feedback)),
+        ("/api/updates", get(updates::updates)),
+        ("/api/decisions", get(records::decisions)),
+        ("/api/dead-letters", get(records::letters)),
+        ("/api/openapi.json", get(openapi::document)),
+        ("/api/agents", get(agents::list)),
+        ("/api/agents/{agent}", get(agents::agent)),
+        ("/api/agents/{agent}/prompt", get(prompt::prompt)),
+        ("/api/agents/{agent}/versions", get(agents::versions)),
+        ("/api/agents/{agent}/versions/{version}", get(agents::version)),
+        ("/api/agents/{agent}/diff", get(agents::difference)),
+        ("/api/agents/{agent}/trials", get(agents::trials)),
+        ("/api/agents/{agent}/exemplars", get(agents::exemplars)),
+        ("/api/agents/{agent}/spending", get(agents::spending)),
+        ("/api/agents/{agent}/approve", order(orders::approve())),
+        ("/api/agents/{agent}/promote", order(orders::approve())),
+        ("/api/agents/{agent}/reject", order(orders::reject())),
+        ("/api/agents/{agent}/rollback", order(orders::rollback())),
+        ("/api/agents/{agent}/pause", order(orders::pause())),
+        ("/api/agents/{agent}/resume", order(orders::resume())),
+        ("/api/agents/{agent}/optimize", order(orders::optimize())),
+        ("/metrics", get(metrics)),
+    ]
+}
+
+/// The paths that the server has, but for OpenTelemetry's.
+pub fn paths() -> Vec<&'static str> {
+    let guarded = routes().into_iter().map(|(path, _)| path);
+    guarded.chain(["/healthz", "/readyz"]).collect()
 }
 
 /// All routes.
 pub fn router(server: Server) -> Router {
-    Router::new()
-        .route("/api/traces", post(traces::post_traces))
-        .route("/api/feedback", post(traces::post_feedback))
-        .route("/api/agents", get(agents))
-        .route("/api/agents/{agent}", get(agent))
-        .route("/api/agents/{agent}/versions", get(versions))
-        .route("/api/agents/{agent}/prompt", get(prompt::prompt))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
+    let guarded = routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, route)| router.route(path, route))
+        .method_not_allowed_fallback(async || ApiError::NoMethod)
+        .fallback(async || ApiError::NoRoute)
+        .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
+    guarded
+        .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(guard::protect))
         .with_state(server.clone())
         .merge(otlp::routes(server))
-}
-
-async fn all(server: &Server) -> Result<Vec<AgentView>, ApiError> {
-    let views = server.views.clone();
-    let result = tokio::task::spawn_blocking(move || views()).await;
-    result.map_err(|panic| ApiError::Internal(panic.to_string()))?
-}
-
-async fn one(server: &Server, name: &str) -> Result<AgentView, ApiError> {
-    let name: AgentName = name.parse().map_err(|_| ApiError::NoAgent(name.to_owned()))?;
-    let found = all(server).await?.into_iter().find(|view| view.agent == name);
-    found.ok_or_else(|| ApiError::NoAgent(name.to_string()))
-}
-
-async fn agents(State(server): State<Server>) -> Result<Response, ApiError> {
-    Ok(Json(all(&server).await?).into_response())
-}
-
-async fn agent(
-    State(server): State<Server>,
-    Path(name): Path<String>,
-) -> Result<Response, ApiError> {
-    Ok(Json(one(&server, &name).await?).into_response())
-}
-
-async fn versions(
-    State(server): State<Server>,
-    Path(name): Path<String>,
-) -> Result<Response, ApiError> {
-    Ok(Json(one(&server, &name).await?.versions).into_response())
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {

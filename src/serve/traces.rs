@@ -3,12 +3,13 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::headers::{authorize, media_type};
+use super::headers::media_type;
 use super::split::split;
 use super::{ApiError, Server};
 use crate::consume::{NewRecord, Topic};
@@ -16,17 +17,17 @@ use crate::consume::{NewRecord, Topic};
 pub(super) async fn post_traces(
     State(server): State<Server>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    accept(server, &headers, &body, Topic::AgentTraces).await
+    accept(server, &headers, body, Topic::AgentTraces).await
 }
 
 pub(super) async fn post_feedback(
     State(server): State<Server>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    accept(server, &headers, &body, Topic::AgentFeedback).await
+    accept(server, &headers, body, Topic::AgentFeedback).await
 }
 
 /// What is said of one run is to be heard in the order in which it was said, so it goes to one partition:
@@ -43,15 +44,15 @@ fn key(topic: Topic, record: &[u8]) -> String {
 async fn accept(
     server: Server,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Result<Bytes, BytesRejection>,
     topic: Topic,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let kinds = ["application/json", "application/x-ndjson", "application/jsonl"];
     if !kinds.contains(&media_type(headers)) {
         return Err(ApiError::ContentType);
     }
-    authorize(&server, headers)?;
-    let records = split(body).map_err(ApiError::BadBody)?;
+    let body = body.map_err(|problem| ApiError::unread(&problem))?;
+    let records = split(&body).map_err(ApiError::BadBody)?;
     let accepted = records.len();
     let placed = |record: Vec<u8>| NewRecord::new(topic, key(topic, &record), record);
     let records = records.into_iter().map(placed).collect();

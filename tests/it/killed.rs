@@ -93,16 +93,16 @@ async fn kill_and_check(kills: u64, seed: u64) {
     }
     let counted = |views: &Value| {
         let runs = |view: &Value| view["runs"]["windowed"].as_u64().unwrap();
-        views.as_array().unwrap().iter().map(runs).sum::<u64>()
+        items(views).map(runs).sum::<u64>()
     };
     let settled = |views: &Value| {
         let idle = |view: &Value| view["optimizing"].is_null();
-        counted(views) >= acknowledged && views.as_array().unwrap().iter().all(idle)
+        counted(views) >= acknowledged && items(views).all(idle)
     };
     let views = place.until("/api/agents", settled).await;
     assert_eq!(counted(&views), acknowledged, "each acknowledged run once: {views:#}");
 
-    let versions = check_versions(&views);
+    let versions = check_versions(&place, &views).await;
     wait_for_repo(&place, &versions).await;
     check_repo(&place, &versions);
     assert_eq!(server.stop(), Some(0), "{}", place.server_log());
@@ -115,12 +115,18 @@ fn kill_after(mut server: Running, moment: Duration) {
     server.kill();
 }
 
+fn items(views: &Value) -> impl Iterator<Item = &Value> {
+    views["items"].as_array().into_iter().flatten()
+}
+
 /// Numbers without a gap, one active; the versions by agent and number.
-fn check_versions(views: &Value) -> BTreeSet<(String, u64)> {
+async fn check_versions(place: &Place, views: &Value) -> BTreeSet<(String, u64)> {
     let mut all = BTreeSet::new();
-    for view in views.as_array().unwrap() {
+    for view in items(views) {
         let agent = view["agent"].as_str().unwrap();
-        let versions = view["versions"].as_array().unwrap();
+        let versions =
+            place.until(&format!("/api/agents/{agent}/versions"), Value::is_object).await;
+        let versions = versions["items"].as_array().unwrap();
         let numbers: Vec<_> = versions.iter().map(|v| v["version"].as_u64().unwrap()).collect();
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "{agent}");
         let active = versions.iter().filter(|version| version["state"] == "active").count();

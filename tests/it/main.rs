@@ -2,6 +2,9 @@
 #![cfg(test)]
 
 mod agent;
+mod api;
+mod api_document;
+mod api_updates;
 mod assembly;
 mod attacks;
 mod broker;

@@ -27,7 +27,7 @@ use whetstone::consume::{
     Consumer, EmbeddedLog, Follower, Log, LogError, NewRecord, Record, Share, Start, Topic,
 };
 use whetstone::decode::otlp::{Batch, Role};
-use whetstone::serve::{ApiError, Server, serve};
+use whetstone::serve::{Server, serve};
 
 use crate::kafka_poison::Failing;
 use crate::log_conformance::read;
@@ -43,13 +43,8 @@ fn serving<T>(
     work: impl AsyncFnOnce(String, Metrics) -> T,
 ) -> T {
     let server = Server {
-        log,
-        views: Arc::new(|| Err(ApiError::NotReady)),
-        prompts: Arc::new(|_, _| Err(ApiError::NotReady)),
-        otel: Arc::default(),
-        metrics: Metrics::new().unwrap(),
-        ready: Arc::default(),
         token: token.map(SecretString::from),
+        ..Server::new(log, Metrics::new().unwrap())
     };
     let metrics = server.metrics.clone();
     tokio::runtime::Runtime::new().unwrap().block_on(async {

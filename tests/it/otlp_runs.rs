@@ -84,7 +84,7 @@ fn runs(records: &[Record]) -> Vec<Run> {
 }
 
 fn has_agent(agents: &Value, name: &str) -> bool {
-    agents.as_array().unwrap().iter().any(|agent| agent["agent"] == name)
+    agents["items"].as_array().into_iter().flatten().any(|agent| agent["agent"] == name)
 }
 
 /// The spans of one run in several records, and a kill between each two of them.

@@ -1,5 +1,5 @@
-//! A Python with the packages that README's examples and the agents in `tests/otel` import, in
-//! `target/python`, and one with what looks over the files in `deploy`, in `target/linters`.
+//! A Python with the packages that README's examples, the agents in `tests/otel` and the checks in `tests/api`
+//! use, in `target/python`, and one with what looks over the files in `deploy`, in `target/linters`.
 //!
 //! Each is made once and used again. Where Python or the packages are not to be had the tests that want them
 //! say so and pass, except in CI.
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "confluent-kafka==2.16.1",
     "openai==3.57.0",
     "openinference-instrumentation-openai==0.1.66",
@@ -18,6 +18,7 @@ const PACKAGES: [&str; 7] = [
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
     "opentelemetry-sdk==1.45.2",
     "pyyaml==6.0.3",
+    "schemathesis==4.32.5",
 ];
 
 const LINTERS: [&str; 4] = [

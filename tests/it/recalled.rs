@@ -76,7 +76,9 @@ fn what_was_out_when_the_log_was_lost_is_out_no_longer() {
         runtime.block_on(async {
             let mut server = place.start().await;
             let versions = "/api/agents/sim-triage/versions";
-            let found = place.until(versions, |v| v.as_array().is_some_and(|v| v.len() == 2)).await;
+            let found = place
+                .until(versions, |v| v["items"].as_array().is_some_and(|v| v.len() == 2))
+                .await;
             assert_eq!(states_of(&found), expected);
             committed(&place, &head, subject).await;
             let file = trial_file(&place);
@@ -118,7 +120,13 @@ fn a_batch_ends_a_trial_that_no_log_knows_of() {
 
 fn states_of(versions: &Value) -> Vec<String> {
     let state = |version: &Value| format!("v{} {}", version["version"], version["state"]);
-    versions.as_array().unwrap().iter().map(state).map(|text| text.replace('"', "")).collect()
+    versions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(state)
+        .map(|text| text.replace('"', ""))
+        .collect()
 }
 
 #[test]
@@ -135,9 +143,9 @@ fn a_lost_log_goes_on_from_the_repo() {
         };
 
         let mut server = place.start().await;
-        place.until(versions, |v| v.as_array().is_some_and(|v| v.len() == 1)).await;
+        place.until(versions, |v| v["items"].as_array().is_some_and(|v| v.len() == 1)).await;
         edit("Work step by step", "Work with care");
-        place.until(versions, |v| v.as_array().is_some_and(|v| v.len() == 2)).await;
+        place.until(versions, |v| v["items"].as_array().is_some_and(|v| v.len() == 2)).await;
         // Published is what the next log can recall.
         while !place.git(&["log", "-1", "--format=%s"]).contains("v2") {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -147,12 +155,14 @@ fn a_lost_log_goes_on_from_the_repo() {
         std::fs::remove_dir_all(place.dir.path().join("data")).unwrap();
         let head = place.git(&["rev-parse", "HEAD"]);
         let mut server = place.start().await;
-        let found = place.until(versions, |v| v.as_array().is_some_and(|v| v.len() == 2)).await;
+        let found =
+            place.until(versions, |v| v["items"].as_array().is_some_and(|v| v.len() == 2)).await;
         assert_eq!(states_of(&found), ["v1 superseded", "v2 active"]);
         assert_eq!(place.git(&["rev-parse", "HEAD"]), head, "nothing is published again");
 
         edit("Work with care", "Work with great care");
-        let found = place.until(versions, |v| v.as_array().is_some_and(|v| v.len() == 3)).await;
+        let found =
+            place.until(versions, |v| v["items"].as_array().is_some_and(|v| v.len() == 3)).await;
         assert_eq!(states_of(&found), ["v1 superseded", "v2 superseded", "v3 active"]);
         assert_eq!(server.stop(), Some(0), "{}", place.server_log());
         assert_eq!(place.git(&["status", "--porcelain"]), "");

@@ -44,7 +44,7 @@ fn place(on_kafka: &OnKafka, model: &MockServer) -> Place {
 pub(crate) async fn send_runs(place: &Place) {
     let baseline = |views: &Value| {
         let active = |view: &Value| !view["active"].is_null();
-        views.as_array().is_some_and(|views| views.len() == 5 && views.iter().all(active))
+        views["items"].as_array().is_some_and(|views| views.len() == 5 && views.iter().all(active))
     };
     place.until("/api/agents", baseline).await;
     let agents = simulated_agents();

@@ -146,14 +146,28 @@ pub(crate) async fn edit(place: &Place, text: &str, version: u32) {
     let who = ["-c", "user.name=grace", "-c", "user.email=grace@localhost"];
     place.git(&[&who[..], &["commit", "--quiet", "--all", "--message", "Edit"]].concat());
     place.until("/api/agents/sim-triage", |view| view["active"] == version).await;
+    published(place, "sim-triage", version).await;
+}
+
+/// Waits until the repo has the version: two commits at once would be one too many for git.
+async fn published(place: &Place, agent: &str, version: u32) {
+    let file = format!("versions/{agent}_v{version}.yaml");
+    for _ in 0..1500 {
+        if place.git(&["ls-tree", "--name-only", "HEAD", "versions/"]).contains(&file) {
+            return;
+        }
+        tokio::time::sleep(SHORT / 10).await;
+    }
+    panic!("never published: {file}");
 }
 
 /// Waits until all agents of the repo have their first version.
 pub(crate) async fn adopted(place: &Place) {
-    let all = |agents: &Value| agents.as_array().is_some_and(|agents| agents.len() == 5);
+    let all = |agents: &Value| agents["items"].as_array().is_some_and(|agents| agents.len() == 5);
     place.until("/api/agents", all).await;
     for agent in ["sim-oracle", "sim-repair", "sim-research", "sim-scout", "sim-triage"] {
         place.until(&format!("/api/agents/{agent}"), |view| view["active"] == 1).await;
+        published(place, agent, 1).await;
     }
 }
 

@@ -204,11 +204,16 @@ fn code(problem: &ApiError) -> Code {
         ApiError::TooLarge(_) => Code::ResourceExhausted,
         ApiError::Unavailable(_) | ApiError::NotReady => Code::Unavailable,
         ApiError::Internal(_) => Code::Internal,
+        ApiError::CrossSite | ApiError::Host => Code::PermissionDenied,
+        ApiError::NoRoute | ApiError::NoMethod => Code::Unimplemented,
         ApiError::ContentType
         | ApiError::OtlpType(_)
         | ApiError::BadBody(_)
         | ApiError::BadUnit(_)
+        | ApiError::BadQuery(_)
         | ApiError::NoAgent(_)
+        | ApiError::NoVersion(..)
+        | ApiError::NoParent(_)
         | ApiError::NoPrompt(_) => Code::InvalidArgument,
     }
 }

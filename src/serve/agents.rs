@@ -1,0 +1,311 @@
+//! `GET /api/agents…`: who there is, what each runs, its versions, trials, telling runs and spending.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Json;
+use serde::{Deserialize, Serialize};
+
+use super::diff::{Diff, diff};
+use super::page::{Items, asked, limit};
+use super::target::{Target, parse_version};
+use super::{ApiError, Server};
+use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::fold::{Counts, Exemplar, Exemplars};
+use crate::govern::{
+    AgentView, Content, Decision, Reason, Split, Tally, TrialKind, TrialView, VersionRecord,
+    VersionView,
+};
+
+/// Agents that an answer lists, unless asked for fewer or more.
+const AGENTS: usize = 100;
+/// Decisions that are looked through for an agent's past trials.
+const PAST: usize = 100;
+
+/// The agents as they stand. Calls may block: they are made off the async threads.
+pub trait Agents: Send + Sync {
+    /// Up to `limit` agents by name, those after `after`.
+    ///
+    /// # Errors
+    /// [`ApiError`], as it is to be answered.
+    fn page(&self, after: Option<&AgentName>, limit: usize) -> Result<Page, ApiError>;
+
+    /// One agent.
+    ///
+    /// # Errors
+    /// [`ApiError`]: that there is none, too.
+    fn one(&self, agent: &AgentName) -> Result<Arc<AgentView>, ApiError>;
+
+    /// Its versions with what they hold, oldest first.
+    ///
+    /// # Errors
+    /// As [`Agents::one`].
+    fn versions(&self, agent: &AgentName) -> Result<Vec<VersionRecord>, ApiError>;
+
+    /// Telling runs of its active version, in their own words: hostile text that may hold secrets.
+    ///
+    /// # Errors
+    /// As [`Agents::one`].
+    fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError>;
+}
+
+/// Some of the agents.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// They, by name.
+    pub agents: Vec<Arc<AgentView>>,
+    /// Those among them whose state does not read back.
+    pub unreadable: Vec<AgentName>,
+    /// After whom to go on; none if nobody follows.
+    pub next: Option<AgentName>,
+    /// How many agents there are in all.
+    pub total: usize,
+}
+
+/// An agent in a line of a list.
+#[derive(Debug, Serialize)]
+struct Summary {
+    agent: AgentName,
+    paused: bool,
+    active: Option<VersionNumber>,
+    candidate: Option<VersionNumber>,
+    trial: Option<TrialKind>,
+    optimizing: Option<String>,
+    revision: u64,
+    watermark: Option<EventTime>,
+    runs: Tally,
+    waiting: u64,
+    recent: Counts,
+    success_rate: Option<f64>,
+    mean_reward: Option<f64>,
+    versions: usize,
+}
+
+impl Summary {
+    fn of(view: &AgentView) -> Self {
+        Self {
+            agent: view.agent.clone(),
+            paused: view.paused,
+            active: view.active,
+            candidate: view.candidate,
+            trial: view.trial.as_ref().map(|trial| trial.kind),
+            optimizing: view.optimizing.clone(),
+            revision: view.revision,
+            watermark: view.watermark,
+            runs: view.runs,
+            waiting: view.waiting,
+            recent: view.recent.runs,
+            success_rate: view.recent.success_rate,
+            mean_reward: view.recent.mean_reward,
+            versions: view.versions.len(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Listed {
+    items: Vec<Summary>,
+    next: Option<AgentName>,
+    total: usize,
+    unreadable: Vec<AgentName>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    after: Option<AgentName>,
+    limit: Option<usize>,
+}
+
+/// A version with what it holds.
+#[derive(Debug, Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    view: VersionView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<Split>,
+    reasons: Vec<Reason>,
+    content: Content,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Trials {
+    current: Option<TrialView>,
+    past: Vec<Arc<Decision>>,
+}
+
+/// A telling run, with nothing in it that should not be seen.
+#[derive(Debug, Serialize)]
+pub(super) struct Telling {
+    kind: &'static str,
+    trace_id: String,
+    latency: f64,
+    attempts: u32,
+    signature: Option<String>,
+    excerpt: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TellingRuns {
+    version: Option<VersionNumber>,
+    items: Vec<Telling>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Between {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// Does what may block off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| ApiError::Internal(panic.to_string()))?
+}
+
+pub(super) async fn list(
+    State(server): State<Server>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<Listed>, ApiError> {
+    let Which { after, limit: most } = asked(which)?;
+    let most = limit(most, AGENTS)?;
+    let page = blocking(move || server.agents.page(after.as_ref(), most)).await?;
+    let items = page.agents.iter().map(|view| Summary::of(view)).collect();
+    let Page { next, total, unreadable, .. } = page;
+    Ok(Json(Listed { items, next, total, unreadable }))
+}
+
+pub(super) async fn one(server: &Server, agent: &AgentName) -> Result<Arc<AgentView>, ApiError> {
+    let (agents, agent) = (server.agents.clone(), agent.clone());
+    blocking(move || agents.one(&agent)).await
+}
+
+pub(super) async fn agent(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<Arc<AgentView>>, ApiError> {
+    Ok(Json(one(&server, &target.agent).await?))
+}
+
+async fn whole(server: &Server, agent: &AgentName) -> Result<Vec<Whole>, ApiError> {
+    let (agents, agent) = (server.agents.clone(), agent.clone());
+    let (view, records) =
+        blocking(move || Ok((agents.one(&agent)?, agents.versions(&agent)?))).await?;
+    let mut views: BTreeMap<_, _> =
+        view.versions.iter().map(|version| (version.version, version)).collect();
+    let whole = records.into_iter().filter_map(|record| {
+        let view = views.remove(&record.version.number)?.clone();
+        let split = record.state.split().cloned();
+        let (reasons, content) = (record.version.reasons, record.version.content);
+        Some(Whole { view, split, reasons, content })
+    });
+    Ok(whole.collect())
+}
+
+pub(super) async fn versions(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<Items<Whole>>, ApiError> {
+    Ok(Json(Items { items: whole(&server, &target.agent).await? }))
+}
+
+pub(super) async fn version(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<Whole>, ApiError> {
+    let number = target.version()?;
+    let mut versions = whole(&server, &target.agent).await?.into_iter();
+    let found = versions.find(|version| version.view.version == number);
+    found.map(Json).ok_or(ApiError::NoVersion(target.agent, number))
+}
+
+pub(super) async fn difference(
+    State(server): State<Server>,
+    target: Target,
+    between: Result<Query<Between>, QueryRejection>,
+) -> Result<Json<Diff>, ApiError> {
+    let Between { from, to } = asked(between)?;
+    let number = |text: Option<String>| text.map(|text| parse_version(&text)).transpose();
+    let (from, to) = (number(from)?, number(to)?);
+    let diff = blocking(move || {
+        let agent = target.agent;
+        let active = server.agents.one(&agent)?.active;
+        let versions = server.agents.versions(&agent)?;
+        let pick = |number: VersionNumber| {
+            let found = versions.iter().find(|record| record.version.number == number);
+            found.ok_or_else(|| ApiError::NoVersion(agent.clone(), number))
+        };
+        let to = to.or(active).ok_or_else(|| ApiError::NoPrompt(agent.to_string()))?;
+        let new = &pick(to)?.version;
+        let old = &pick(from.or(new.parent).ok_or(ApiError::NoParent(to))?)?.version;
+        Ok(diff(old, new))
+    });
+    Ok(Json(diff.await?))
+}
+
+pub(super) async fn trials(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<Trials>, ApiError> {
+    let current = one(&server, &target.agent).await?.trial.as_deref().cloned();
+    let of = |decision: &Decision| decision.agent == target.agent && decision.trial.is_some();
+    let past = server.feed.decisions(None, PAST, of).await?.items;
+    Ok(Json(Trials { current, past: past.into_iter().map(|(_, decision)| decision).collect() }))
+}
+
+pub(super) async fn exemplars(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<TellingRuns>, ApiError> {
+    let redactor = server.redactor.clone();
+    let agents = server.agents;
+    let found =
+        blocking(move || Ok((agents.one(&target.agent)?.active, agents.exemplars(&target.agent)?)));
+    let (version, Exemplars { worst, best, of_signature }) = found.await?;
+    let each = of_signature.iter().filter_map(|(_, kept)| kept.as_ref());
+    let other = each.filter(|kept| worst.iter().all(|run| run.trace_id != kept.trace_id));
+    let failed = worst.iter().chain(other).map(|run| ("failure", run));
+    let telling = |(kind, run): (&'static str, &Exemplar)| Telling {
+        kind,
+        trace_id: run.trace_id.clone(),
+        latency: run.latency,
+        attempts: run.attempts,
+        signature: run.signature.as_deref().map(|text| redactor.redact(text).into_owned()),
+        excerpt: redactor.redact(&run.excerpt).into_owned(),
+    };
+    let succeeded = best.iter().map(|run| ("success", run));
+    Ok(Json(TellingRuns { version, items: failed.chain(succeeded).map(telling).collect() }))
+}
+
+pub(super) async fn spending(
+    State(server): State<Server>,
+    target: Target,
+) -> Result<Json<Items<crate::govern::SpendView>>, ApiError> {
+    Ok(Json(Items { items: one(&server, &target.agent).await?.spending.clone() }))
+}
+
+/// Agents of a server that was not told of any.
+pub(super) struct Nobody;
+
+impl Agents for Nobody {
+    fn page(&self, _: Option<&AgentName>, _: usize) -> Result<Page, ApiError> {
+        Err(ApiError::NotReady)
+    }
+
+    fn one(&self, _: &AgentName) -> Result<Arc<AgentView>, ApiError> {
+        Err(ApiError::NotReady)
+    }
+
+    fn versions(&self, _: &AgentName) -> Result<Vec<VersionRecord>, ApiError> {
+        Err(ApiError::NotReady)
+    }
+
+    fn exemplars(&self, _: &AgentName) -> Result<Exemplars, ApiError> {
+        Err(ApiError::NotReady)
+    }
+}

@@ -1,0 +1,145 @@
+//! Subscribing over HTTP: what is current, what comes, and going on from where one was.
+
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::broker::OnKafka;
+use crate::log_conformance::GENEROUS;
+use crate::server::Place;
+use crate::subscribe::{adopted, edit};
+
+const SETTINGS: [&str; 2] = ["llm.enabled=false", "repo.poll_interval=1s"];
+
+#[derive(Debug, Default)]
+struct Event {
+    name: String,
+    id: String,
+    data: Value,
+}
+
+/// One who listens.
+struct Stream {
+    response: Response,
+    read: String,
+}
+
+impl Stream {
+    async fn open(place: &Place, query: &str, last: &str) -> Self {
+        let request = Client::new().get(place.url(&format!("/api/updates{query}")));
+        let request = if last.is_empty() { request } else { request.header("Last-Event-ID", last) };
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{query} {last}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, read: String::new() }
+    }
+
+    /// What comes next, comments left out; none at the end.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((frame, rest)) = self.read.split_once("\n\n") {
+                let mut event = Event::default();
+                for line in frame.lines() {
+                    match line.split_once(": ") {
+                        Some(("event", name)) => name.clone_into(&mut event.name),
+                        Some(("id", id)) => id.clone_into(&mut event.id),
+                        Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                        _ => {}
+                    }
+                }
+                self.read = rest.to_owned();
+                return Some(event);
+            }
+            let chunk = timeout(GENEROUS, self.response.chunk()).await.expect("nothing comes");
+            self.read.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
+        }
+    }
+
+    /// The next events, each as the agent and its active version, and the id of the last.
+    async fn updates(&mut self, count: usize) -> (Vec<String>, String) {
+        let (mut told, mut id) = (Vec::new(), String::new());
+        while told.len() < count {
+            let event = self.next().await.unwrap();
+            id.clone_from(&event.id);
+            let Event { name, data, .. } = event;
+            match name.as_str() {
+                "update" => {
+                    let (agent, version) = (&data["agent"], &data["active"]["number"]);
+                    told.push(format!("{} v{version}", agent.as_str().unwrap()));
+                }
+                "decision" => told.push(format!("{} {}", data["agent"], data["decision"])),
+                "" => {}
+                other => panic!("{other}: {data}"),
+            }
+        }
+        told.sort();
+        (told, id)
+    }
+}
+
+const FIRST: [&str; 5] =
+    ["sim-oracle v1", "sim-repair v1", "sim-research v1", "sim-scout v1", "sim-triage v1"];
+
+#[test]
+fn subscribers_are_told_what_is_current_and_go_on_from_where_they_were() {
+    let check = |place: &Place| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let mut server = place.start().await;
+            adopted(place).await;
+            let mut first = Stream::open(place, "", "").await;
+            let mut one = Stream::open(place, "?agent=sim-triage", "").await;
+            let mut both = Stream::open(place, "?topics=decisions", "").await;
+            let came = both.next().await.unwrap();
+            assert!(
+                came.name.is_empty() && came.id.starts_with('1'),
+                "it learns where it is: {came:?}"
+            );
+            let (told, here) = first.updates(5).await;
+            assert_eq!(told, FIRST);
+            assert_eq!(one.updates(1).await.0, ["sim-triage v1"]);
+            edit(place, "at once when you are done", 2).await;
+            assert_eq!(first.updates(1).await.0, ["sim-triage v2"]);
+            assert_eq!(one.updates(1).await.0, ["sim-triage v2"]);
+            assert_eq!(both.updates(1).await.0, ["\"sim-triage\" \"adopted\""]);
+            drop(first);
+
+            // Decisions that were made meanwhile are not lost to those who were there before.
+            let mut again = Stream::open(place, "?topics=prompt-updates,decisions", &here).await;
+            let (told, here) = again.updates(2).await;
+            assert_eq!(told, ["\"sim-triage\" \"adopted\"", "sim-triage v2"]);
+
+            assert_eq!(server.stop(), Some(0), "{}", place.server_log());
+            assert!(again.next().await.is_none(), "it is let go");
+            let _server = place.start().await;
+            let mut after = Stream::open(place, "?topics=decisions,prompt-updates", &here).await;
+            edit(place, "tomorrow", 3).await;
+            let (told, _) = after.updates(2).await;
+            assert_eq!(told, ["\"sim-triage\" \"adopted\"", "sim-triage v3"], "and nothing twice");
+            let mut newcomer = Stream::open(place, "", "").await;
+            let (told, _) = newcomer.updates(5).await;
+            assert_eq!(told[..4], FIRST[..4]);
+            assert_eq!(told[4], "sim-triage v3", "superseded ones are not told");
+        });
+    };
+    check(&Place::new(&SETTINGS));
+    if let Some(kafka) = OnKafka::new(3, "subscribing over HTTP on Kafka") {
+        check(&Place::on_kafka(&kafka, &SETTINGS));
+    }
+}
+
+#[test]
+fn an_id_that_is_none_of_ours_is_refused_with_a_hint() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let place = Place::new(&SETTINGS);
+        let _server = place.start().await;
+        for id in ["17", "1,x0:1", "1,u0:one"] {
+            let request = Client::new().get(place.url("/api/updates"));
+            let response = request.header("Last-Event-ID", id).send().await.unwrap();
+            assert_eq!(response.status(), 400, "{id}");
+            let said: Value = response.json().await.unwrap();
+            assert_ne!(said["error"], json!(null));
+        }
+    });
+}
