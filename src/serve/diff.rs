@@ -145,8 +145,8 @@ mod tests {
                     {"key": "same", "lines": []},
                     {"key": "system", "lines": [
                         {"change": "equal", "parts": [part("Be brief.", false)]},
-                        {"change": "delete", "parts": [part("Stop at ", false), part("ten", true), part(".", false)]},
-                        {"change": "insert", "parts": [part("Stop at ", false), part("twenty", true), part(".", false)]},
+                        {"change": "delete", "parts": [part("Stop at ", false), part("ten.", true)]},
+                        {"change": "insert", "parts": [part("Stop at ", false), part("twenty.", true)]},
                     ]},
                 ],
                 "config": [{"key": "b", "from": 2, "to": 3}, {"key": "c", "to": [1]}],
