@@ -25,7 +25,7 @@ pub(crate) fn check(input: &[u8], encoding: Encoding) {
         now += wait;
         assembly.advance(EventTime::from_millis(now), usize::MAX);
         for made in assembly.take_made().0 {
-            if let Assembled::Run(trace, _) = made {
+            if let Assembled::Run(trace) = made {
                 let kept = serde_json::to_vec(&Run::digest(&trace)).expect("runs serialize");
                 assert!(kept.len() < 64 * 1024, "{} bytes", kept.len());
             }

@@ -159,7 +159,7 @@ fn step(
 
 fn output(made: &Assembled, now: EventTime, counts: &mut Counts) -> NewRecord {
     match made {
-        Assembled::Run(trace, _) => {
+        Assembled::Run(trace) => {
             counts.runs.push(trace.outcome);
             let agent = trace.agent.clone();
             let run = Run::digest(trace);

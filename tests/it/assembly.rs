@@ -80,7 +80,7 @@ impl Made {
     fn add(&mut self, assembly: &mut Assembly) {
         for made in assembly.take_made().0 {
             match made {
-                Assembled::Run(run, _) => {
+                Assembled::Run(run) => {
                     let again = self.runs.insert(run.trace_id.clone(), *run);
                     assert_eq!(again, None, "told twice");
                 }
@@ -407,6 +407,8 @@ fn where_too_much_is_held_what_has_nothing_to_do_with_agents_goes_first() {
         assert!(assembly.weight() <= 100_000);
     }
     made.add(&mut assembly);
+    let detail = &made.given_up[0].reject.detail;
+    assert!(detail.contains("raise otel.memory_mib, or send fewer"), "{detail}");
     assert!(made.given_up.len() > 1_500, "{}", made.given_up.len());
     assert!(made.given_up.iter().all(|given_up| given_up.reject.reason == Reason::TooManySpans));
 }

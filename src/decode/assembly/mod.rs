@@ -27,8 +27,8 @@ use crate::base::{AgentName, EventTime};
 /// What came of spans.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Assembled {
-    /// A run that is whole, and when its agent's span arrived.
-    Run(Box<Trace>, EventTime),
+    /// A run that is whole.
+    Run(Box<Trace>),
     /// What an evaluation says of a run that was told before.
     Verdict(Verdict),
     /// Spans that make no run.
@@ -126,10 +126,7 @@ impl Assembly {
         for span in spans {
             open.take_span(span, at, &mut self.out);
         }
-        for evaluation in evaluations {
-            let verdict = open.take_evaluation(evaluation, at);
-            self.out.made.extend(verdict.map(Assembled::Verdict));
-        }
+        open.take_evaluations(evaluations, at, &mut self.out);
         self.changed.insert(trace);
         self.file(trace);
     }

@@ -158,21 +158,28 @@ impl Open {
         self.spans.insert(span);
     }
 
-    /// Takes an evaluation that came by itself: it is said of its run at once, if that is told, or waits.
-    pub(super) fn take_evaluation(
+    /// Takes evaluations that came by themselves: each is said of its run at once, if that is told, or waits.
+    pub(super) fn take_evaluations(
         &mut self,
-        evaluation: Evaluation,
+        evaluations: Vec<Evaluation>,
         at: EventTime,
-    ) -> Option<Verdict> {
+        out: &mut Out,
+    ) {
+        if evaluations.is_empty() {
+            return;
+        }
         self.outcomes.last = self.outcomes.last.max(at);
         let above = agents_above(&self.spans);
-        if let Some(run) = self.run_of(&evaluation, &above).filter(|run| self.is_told(*run)) {
-            return self.verdict(run, &evaluation);
+        for evaluation in evaluations {
+            let run = self.run_of(&evaluation, &above).filter(|run| self.is_told(*run));
+            if let Some(run) = run {
+                out.made.extend(self.verdict(run, &evaluation).map(Assembled::Verdict));
+                continue;
+            }
+            self.stored.fresh.evaluations.push(evaluation.clone());
+            self.stored.fresh.last = self.outcomes.last;
+            self.wait(evaluation);
         }
-        self.stored.fresh.evaluations.push(evaluation.clone());
-        self.stored.fresh.last = self.outcomes.last;
-        self.wait(evaluation);
-        None
     }
 
     fn wait(&mut self, evaluation: Evaluation) {
@@ -203,9 +210,7 @@ impl Open {
 
     /// The run of a trace that holds no other, nor anything of one.
     fn only_run(&self) -> Option<SpanId> {
-        let mut runs = self.outcomes.runs.keys();
-        let only = runs.next().copied().filter(|_| runs.next().is_none());
-        only.filter(|_| self.spans.is_empty())
+        self.single().filter(|_| self.spans.is_empty())
     }
 
     fn verdict(&self, run: SpanId, evaluation: &Evaluation) -> Option<Verdict> {
@@ -258,10 +263,12 @@ impl Open {
 
     /// Tells the runs whose time is up.
     fn tell(&mut self, rules: &Rules, now: EventTime, out: &mut Out) {
-        let due = |at: &EventTime| at.plus_millis(rules.grace) <= now;
-        let due: Vec<_> =
-            self.arrived.iter().filter(|(id, at)| due(at) && !self.is_told(**id)).collect();
-        let due: Vec<(SpanId, EventTime)> = due.into_iter().map(|(id, at)| (*id, *at)).collect();
+        let due: Vec<(SpanId, EventTime)> = self
+            .arrived
+            .iter()
+            .filter(|(id, at)| at.plus_millis(rules.grace) <= now && !self.is_told(**id))
+            .map(|(id, at)| (*id, *at))
+            .collect();
         if due.is_empty() {
             return;
         }
@@ -297,7 +304,7 @@ impl Open {
             let name = match found.told(rules, arrived) {
                 Ok(trace) => {
                     let name = trace.agent.clone();
-                    out.made.push(Assembled::Run(Box::new(trace), arrived));
+                    out.made.push(Assembled::Run(Box::new(trace)));
                     Some(name)
                 }
                 Err(reject) => {
@@ -377,7 +384,8 @@ impl Open {
     pub(super) fn give_up(&mut self, out: &mut Out) {
         if self.class() == Class::Run {
             let detail = format!(
-                "{} spans given up unfinished, as too many others were held: raise otel.max_memory, or send                  fewer",
+                "{} spans given up unfinished, as too many others were held: raise otel.memory_mib, or send \
+                 fewer",
                 self.spans.len()
             );
             out.given_up(self.trace, Reject::new(Reason::TooManySpans, detail), self.spans.len());
