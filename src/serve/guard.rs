@@ -20,8 +20,9 @@ const AT_ONCE: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a page of ours may do, and whoever embeds one.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
-                      object-src 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// What the guard works with.
 #[derive(Clone)]

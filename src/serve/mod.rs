@@ -5,6 +5,7 @@
 //! machines reach the listener, and takes nothing that a page from elsewhere can make a browser send.
 
 mod agents;
+mod dashboard;
 mod diff;
 mod error;
 mod feed;
@@ -181,7 +182,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Server>)> {
     ]
 }
 
-/// The paths that the server has, but for OpenTelemetry's.
+/// The paths that the server has, but for OpenTelemetry's and the dashboard's.
 pub fn paths() -> Vec<&'static str> {
     let guarded = routes().into_iter().map(|(path, _)| path);
     guarded.chain(["/healthz", "/readyz"]).collect()
@@ -195,7 +196,9 @@ pub fn router(server: Server) -> Router {
         .method_not_allowed_fallback(async || ApiError::NoMethod)
         .fallback(async || ApiError::NoRoute)
         .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
-    guarded
+    let pages = dashboard::routes();
+    let open = pages.into_iter().fold(guarded, |router, (path, route)| router.route(path, route));
+    open
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
