@@ -7,7 +7,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
+use super::changes::{Changed, Changes};
 use super::diff::{Diff, diff};
 use super::page::{Items, asked, limit};
 use super::target::{Target, parse_version};
@@ -24,7 +26,8 @@ const AGENTS: usize = 100;
 /// Decisions that are looked through for an agent's past trials.
 const PAST: usize = 100;
 
-/// The agents as they stand. Calls may block: they are made off the async threads.
+/// The agents as they stand. Calls may block, and are made off the async threads, but for those about
+/// changes.
 pub trait Agents: Send + Sync {
     /// Up to `limit` agents by name, those after `after`.
     ///
@@ -49,6 +52,12 @@ pub trait Agents: Send + Sync {
     /// # Errors
     /// As [`Agents::one`].
     fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError>;
+
+    /// How many changes there were, for one who waits for the next.
+    fn changes(&self) -> watch::Receiver<Changes>;
+
+    /// Who changed after change number `after`, if it was no more than `most`.
+    fn changed(&self, after: u64, most: usize) -> Changed;
 }
 
 /// Some of the agents.
@@ -307,5 +316,13 @@ impl Agents for Nobody {
 
     fn exemplars(&self, _: &AgentName) -> Result<Exemplars, ApiError> {
         Err(ApiError::NotReady)
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        watch::Sender::new(Changes::default()).subscribe()
+    }
+
+    fn changed(&self, last: u64, _: usize) -> Changed {
+        Changed { agents: None, last }
     }
 }

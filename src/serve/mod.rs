@@ -5,6 +5,7 @@
 //! machines reach the listener, and takes nothing that a page from elsewhere can make a browser send.
 
 mod agents;
+mod changes;
 mod diff;
 mod error;
 mod feed;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use agents::{Agents, Page};
+pub use changes::{Changed, Changes};
 pub use error::ApiError;
 pub use feed::{Feed, Letter};
 pub use page::Cursor;
