@@ -8,16 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::codec;
+use super::codec::{self, CodecError};
 use super::restore::assemble;
 use super::role::RoleError;
 use crate::base::AgentName;
 use crate::consume::{Record, Topic};
 use crate::fold::Exemplars;
 use crate::govern::{Agent, AgentView, VersionRecord};
-use crate::serve::{Agents, ApiError, Page};
+use crate::serve::{Agents, ApiError, Changed, Changes, Page};
 
 /// How long a caller waits for the first reading.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,6 +30,7 @@ const SETTLES: Duration = Duration::from_secs(2);
 pub(super) struct Board {
     held: Mutex<Held>,
     read: Condvar,
+    changes: watch::Sender<Changes>,
     wanted: CancellationToken,
 }
 
@@ -37,6 +39,9 @@ struct Held {
     agents: BTreeMap<AgentName, Known>,
     states_read: bool,
     versions_read: bool,
+    changes: Changes,
+    /// Those that changed since all were read, by the number of their last change.
+    changed: BTreeMap<u64, AgentName>,
 }
 
 /// What is known of one agent.
@@ -47,14 +52,20 @@ struct Known {
     view: Option<Arc<AgentView>>,
     /// Whether something came after the view was made.
     changed: bool,
+    /// The number of its last change; no number counts that was given before all were read.
+    change: u64,
     /// Since when it does not fit together.
     broken: Option<Instant>,
 }
 
 impl Board {
     pub(super) fn new() -> Self {
-        let (held, read) = (Mutex::default(), Condvar::new());
-        Self { held, read, wanted: CancellationToken::new() }
+        Self {
+            held: Mutex::default(),
+            read: Condvar::new(),
+            changes: watch::Sender::default(),
+            wanted: CancellationToken::new(),
+        }
     }
 
     /// Is cancelled as soon as somebody has asked for an agent.
@@ -74,28 +85,42 @@ impl Board {
             known.of(topic).clear();
             known.changed = true;
         }
+        held.changed.clear();
+        self.tell(&mut held);
     }
 
     /// Takes what came on `topic`, and whether that is all that stood there at first.
     pub(super) fn take(&self, topic: Topic, records: Vec<Record>, all: bool) {
         let mut held = self.held();
+        let before = held.changes.last;
         for record in records {
-            match codec::agent_of(&record) {
-                Ok(agent) => held.agents.entry(agent).or_default().take(topic, record),
-                Err(problem) => tracing::error!(%problem, "left out a record of an agent"),
+            if let Err(problem) = held.take(topic, record, before) {
+                tracing::error!(%problem, "left out a record of an agent");
             }
         }
         if all && !*held.read_of(topic) {
             *held.read_of(topic) = true;
             held.agents.retain(|_, known| !known.states.is_empty() || !known.versions.is_empty());
+            if held.is_read() {
+                held.changes.last += 1;
+                held.changes.all = held.changes.last;
+            }
             self.read.notify_all();
         }
+        self.tell(&mut held);
+    }
+
+    /// Wakes those that wait for changes, if there are any.
+    fn tell(&self, held: &mut Held) {
+        held.changes.read = held.is_read();
+        let now = held.changes;
+        self.changes.send_if_modified(|told| std::mem::replace(told, now) != now);
     }
 
     /// Everything, once it has been read.
     fn ready(&self) -> Result<MutexGuard<'_, Held>, ApiError> {
         self.wanted.cancel();
-        let unread = |held: &mut Held| !(held.states_read && held.versions_read);
+        let unread = |held: &mut Held| !held.is_read();
         let waited = self.read.wait_timeout_while(self.held(), PATIENCE, unread);
         let (held, late) = waited.unwrap_or_else(PoisonError::into_inner);
         if late.timed_out() { Err(ApiError::NotReady) } else { Ok(held) }
@@ -105,6 +130,25 @@ impl Board {
 impl Held {
     fn read_of(&mut self, topic: Topic) -> &mut bool {
         if topic == Topic::AgentState { &mut self.states_read } else { &mut self.versions_read }
+    }
+
+    fn is_read(&self) -> bool {
+        self.states_read && self.versions_read
+    }
+
+    /// Takes `record`. However much comes of an agent after change number `before`, it is one change.
+    fn take(&mut self, topic: Topic, record: Record, before: u64) -> Result<(), CodecError> {
+        let agent = codec::agent_of(&record)?;
+        let read = self.is_read();
+        let known = self.agents.entry(agent.clone()).or_default();
+        known.take(topic, record);
+        if read && known.change <= before {
+            self.changed.remove(&known.change);
+            self.changes.last += 1;
+            known.change = self.changes.last;
+            self.changed.insert(known.change, agent);
+        }
+        Ok(())
     }
 
     fn known(&mut self, agent: &AgentName) -> Result<&mut Known, ApiError> {
@@ -202,6 +246,20 @@ impl Agents for Board {
         known.view()?;
         known.agent().map(|agent| agent.exemplars()).map_err(|_| ApiError::NotReady)
     }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.wanted.cancel();
+        self.changes.subscribe()
+    }
+
+    fn changed(&self, after: u64, most: usize) -> Changed {
+        let held = self.held();
+        let Changes { last, all, .. } = held.changes;
+        let since = held.changed.range(after.saturating_add(1)..).map(|(_, name)| name.clone());
+        let agents: Vec<_> = since.take(most.saturating_add(1)).collect();
+        let few = after >= all && agents.len() <= most;
+        Changed { agents: few.then_some(agents), last }
+    }
 }
 
 #[cfg(test)]
@@ -281,5 +339,51 @@ mod tests {
         board.take(Topic::AgentState, state(1), true);
         assert!(matches!(board.one(&name(0)), Err(ApiError::NoAgent(_))));
         assert!(board.one(&name(1)).is_ok());
+    }
+
+    /// Who changed after `after`, in order, and the number to go on from.
+    fn changed(board: &Board, after: u64) -> (Option<Vec<AgentName>>, u64) {
+        let Changed { mut agents, last } = board.changed(after, 3);
+        agents.iter_mut().for_each(|names| names.sort_unstable());
+        (agents, last)
+    }
+
+    #[test]
+    fn a_change_is_told_once_to_whoever_has_not_heard_of_it() {
+        let board = board(9);
+        let first = *board.changes().borrow();
+        assert_eq!(first, Changes { last: 1, all: 1, read: true });
+        assert_eq!(changed(&board, 1), (Some(Vec::new()), 1));
+        board.take(Topic::AgentState, [state(2), state(1), state(2)].concat(), true);
+        assert_eq!(changed(&board, 1), (Some(vec![name(1), name(2)]), 3));
+        board.take(Topic::AgentState, state(2), true);
+        assert_eq!(changed(&board, 1), (Some(vec![name(1), name(2)]), 4));
+        assert_eq!(changed(&board, 3), (Some(vec![name(2)]), 4));
+        assert_eq!(changed(&board, 4), (Some(Vec::new()), 4));
+        board.take(Topic::AgentState, (3..5).flat_map(state).collect(), true);
+        assert_eq!(changed(&board, 1), (None, 6), "they are too many");
+        assert_eq!(changed(&board, 4), (Some(vec![name(3), name(4)]), 6));
+        assert_eq!(board.held().changed.len(), 4, "each stands there once");
+    }
+
+    #[test]
+    fn what_is_read_anew_may_have_changed_everywhere() {
+        let board = board(2);
+        let mut changes = board.changes();
+        board.take(Topic::AgentState, state(1), true);
+        board.begin(Topic::AgentState);
+        assert!(!changes.borrow_and_update().read);
+        board.take(Topic::AgentState, state(1), false);
+        assert!(!changes.has_changed().unwrap(), "it is not there yet");
+        board.take(Topic::AgentState, Vec::new(), true);
+        let Changes { last, all, read } = *changes.borrow_and_update();
+        assert!(read && last == all);
+        assert_eq!(changed(&board, last - 1), (None, last));
+        board.take(Topic::AgentState, state(0), true);
+        assert_eq!(changed(&board, last), (Some(vec![name(0)]), last + 1));
+        board.take(Topic::AgentState, Vec::new(), true);
+        assert_eq!(changes.borrow_and_update().last, last + 1);
+        board.take(Topic::AgentState, Vec::new(), true);
+        assert!(!changes.has_changed().unwrap(), "nobody is woken for nothing");
     }
 }

@@ -7,12 +7,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
+use super::changes::{Changed, Changes};
 use super::diff::{Diff, diff};
 use super::page::{Items, asked, limit};
 use super::target::{Target, parse_version};
 use super::{ApiError, Server};
-use crate::base::{AgentName, EventTime, VersionNumber};
+use crate::base::{AgentName, EventTime, InvalidAgentName, VersionNumber};
 use crate::fold::{Counts, Exemplar, Exemplars};
 use crate::govern::{
     AgentView, Content, Decision, Reason, Split, Tally, TrialKind, TrialView, VersionRecord,
@@ -24,7 +26,8 @@ const AGENTS: usize = 100;
 /// Decisions that are looked through for an agent's past trials.
 const PAST: usize = 100;
 
-/// The agents as they stand. Calls may block: they are made off the async threads.
+/// The agents as they stand. Calls may block, and are made off the async threads, but for those about
+/// changes.
 pub trait Agents: Send + Sync {
     /// Up to `limit` agents by name, those after `after`.
     ///
@@ -49,6 +52,12 @@ pub trait Agents: Send + Sync {
     /// # Errors
     /// As [`Agents::one`].
     fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError>;
+
+    /// How many changes there were, for one who waits for the next.
+    fn changes(&self) -> watch::Receiver<Changes>;
+
+    /// Who changed after change number `after`, if it was no more than `most`.
+    fn changed(&self, after: u64, most: usize) -> Changed;
 }
 
 /// Some of the agents.
@@ -115,6 +124,8 @@ pub(super) struct Listed {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// With commas between them; those that there are not are left out.
+    names: Option<String>,
     after: Option<AgentName>,
     limit: Option<usize>,
 }
@@ -172,12 +183,40 @@ pub(super) async fn list(
     State(server): State<Server>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Listed>, ApiError> {
-    let Which { after, limit: most } = asked(which)?;
+    let Which { names, after, limit: most } = asked(which)?;
     let most = limit(most, AGENTS)?;
-    let page = blocking(move || server.agents.page(after.as_ref(), most)).await?;
+    let names = names.map(|names| named(&names)).transpose()?;
+    let page = blocking(move || match names {
+        Some(names) => some(server.agents.as_ref(), &names),
+        None => server.agents.page(after.as_ref(), most),
+    });
+    let page = page.await?;
     let items = page.agents.iter().map(|view| Summary::of(view)).collect();
     let Page { next, total, unreadable, .. } = page;
     Ok(Json(Listed { items, next, total, unreadable }))
+}
+
+fn named(names: &str) -> Result<Vec<AgentName>, ApiError> {
+    let names: Vec<&str> = names.split(',').collect();
+    limit(Some(names.len()), AGENTS)?;
+    let read = names.into_iter().map(str::parse).collect::<Result<_, _>>();
+    read.map_err(|problem: InvalidAgentName| {
+        ApiError::BadQuery(format!("names takes agents: {problem}"))
+    })
+}
+
+/// Those of the agents that are named.
+fn some(agents: &dyn Agents, names: &[AgentName]) -> Result<Page, ApiError> {
+    let Page { total, .. } = agents.page(None, 1)?;
+    let mut page = Page { total, ..Page::default() };
+    for name in names {
+        match agents.one(name) {
+            Ok(view) => page.agents.push(view),
+            Err(ApiError::NoAgent(_) | ApiError::NotReady) => {}
+            Err(_) => page.unreadable.push(name.clone()),
+        }
+    }
+    Ok(page)
 }
 
 pub(super) async fn one(server: &Server, agent: &AgentName) -> Result<Arc<AgentView>, ApiError> {
@@ -307,5 +346,13 @@ impl Agents for Nobody {
 
     fn exemplars(&self, _: &AgentName) -> Result<Exemplars, ApiError> {
         Err(ApiError::NotReady)
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        watch::Sender::new(Changes::default()).subscribe()
+    }
+
+    fn changed(&self, last: u64, _: usize) -> Changed {
+        Changed { agents: None, last }
     }
 }

@@ -5,6 +5,7 @@
 //! machines reach the listener, and takes nothing that a page from elsewhere can make a browser send.
 
 mod agents;
+mod changes;
 mod dashboard;
 mod diff;
 mod error;
@@ -39,6 +40,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use agents::{Agents, Page};
+pub use changes::{Changed, Changes};
 pub use error::ApiError;
 pub use feed::{Feed, Letter};
 pub use page::Cursor;
@@ -198,8 +200,7 @@ pub fn router(server: Server) -> Router {
         .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
     let pages = dashboard::routes();
     let open = pages.into_iter().fold(guarded, |router, (path, route)| router.route(path, route));
-    open
-        .route("/healthz", get(async || "ok\n"))
+    open.route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guard::protect))

@@ -55,6 +55,17 @@ impl Stream {
         }
     }
 
+    /// The next word of a change of `agent`: who changed together with it.
+    async fn changed(&mut self, agent: &str) -> Event {
+        loop {
+            let event = self.next().await.unwrap();
+            let named = event.data["agents"].as_array();
+            if named.is_some_and(|names| names.contains(&json!(agent))) {
+                return event;
+            }
+        }
+    }
+
     /// The next events, each as the agent and its active version, and the id of the last.
     async fn updates(&mut self, count: usize) -> (Vec<String>, String) {
         let (mut told, mut id) = (Vec::new(), String::new());
@@ -68,7 +79,7 @@ impl Stream {
                     told.push(format!("{} v{version}", agent.as_str().unwrap()));
                 }
                 "decision" => told.push(format!("{} {}", data["agent"], data["decision"])),
-                "" => {}
+                "" | "agents" => {}
                 other => panic!("{other}: {data}"),
             }
         }
@@ -126,6 +137,36 @@ fn subscribers_are_told_what_is_current_and_go_on_from_where_they_were() {
     if let Some(kafka) = OnKafka::new(3, "subscribing over HTTP on Kafka") {
         check(&Place::on_kafka(&kafka, &SETTINGS));
     }
+}
+
+#[test]
+fn whoever_shows_agents_is_told_which_to_look_at_again() {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let place = Place::new(&SETTINGS);
+        let _server = place.start().await;
+        adopted(&place).await;
+        let run = json!({"agent": "sim-scout", "trace_id": "one", "start": 1_770_000_000,
+            "end": 1_770_000_009, "outcome": "success"});
+        let mut alone = Stream::open(&place, "?topics=agents", "").await;
+        let mut all = Stream::open(&place, "?topics=agents,decisions,prompt-updates", "").await;
+        let mut other = Stream::open(&place, "?topics=agents&agent=sim-triage", "").await;
+        let hello = alone.next().await.unwrap();
+        assert_eq!((hello.name.as_str(), hello.id.as_str()), ("", ""));
+        other.next().await.unwrap();
+        let (told, here) = all.updates(5).await;
+        assert_eq!(told, FIRST, "they changed before");
+        Client::new().post(place.url("/api/traces")).json(&run).send().await.unwrap();
+        for stream in [&mut alone, &mut all] {
+            let Event { name, id, .. } = stream.changed("sim-scout").await;
+            assert_eq!((name.as_str(), id.as_str()), ("agents", ""));
+        }
+        place.until("/api/agents/sim-scout", |view| view["runs"]["windowed"] == 1).await;
+        edit(&place, "at once when you are done", 2).await;
+        let event = other.next().await.unwrap();
+        assert_eq!(event.data, json!({"agents": ["sim-triage"]}));
+        let mut again = Stream::open(&place, "?topics=decisions,agents", &here).await;
+        assert_eq!(again.updates(1).await.0, ["\"sim-triage\" \"adopted\""]);
+    });
 }
 
 #[test]
