@@ -57,4 +57,4 @@ pub use spending::{Spend, SpendView};
 pub use standing::Standing;
 pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
 pub use version::{Author, Reason, State, Version, VersionRecord};
-pub use view::{AgentView, Figures, VersionView};
+pub use view::{AgentView, Figures, PointView, VersionView};
