@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use super::changes::{Changed, Changes};
 use super::diff::{Diff, diff};
 use super::page::{Items, asked, limit};
+use super::summary::Summary;
 use super::target::{Target, parse_version};
 use super::{ApiError, Server};
-use crate::base::{AgentName, EventTime, InvalidAgentName, VersionNumber};
-use crate::fold::{Counts, Exemplar, Exemplars};
+use crate::base::{AgentName, InvalidAgentName, VersionNumber};
+use crate::fold::{Exemplar, Exemplars};
 use crate::govern::{
-    AgentView, Content, Decision, Reason, Split, Tally, TrialKind, TrialView, VersionRecord,
-    VersionView,
+    AgentView, Content, Decision, Reason, Split, TrialView, VersionRecord, VersionView,
 };
 
 /// Agents that an answer lists, unless asked for fewer or more.
@@ -71,46 +71,6 @@ pub struct Page {
     pub next: Option<AgentName>,
     /// How many agents there are in all.
     pub total: usize,
-}
-
-/// An agent in a line of a list.
-#[derive(Debug, Serialize)]
-struct Summary {
-    agent: AgentName,
-    paused: bool,
-    active: Option<VersionNumber>,
-    candidate: Option<VersionNumber>,
-    trial: Option<TrialKind>,
-    optimizing: Option<String>,
-    revision: u64,
-    watermark: Option<EventTime>,
-    runs: Tally,
-    waiting: u64,
-    recent: Counts,
-    success_rate: Option<f64>,
-    mean_reward: Option<f64>,
-    versions: usize,
-}
-
-impl Summary {
-    fn of(view: &AgentView) -> Self {
-        Self {
-            agent: view.agent.clone(),
-            paused: view.paused,
-            active: view.active,
-            candidate: view.candidate,
-            trial: view.trial.as_ref().map(|trial| trial.kind),
-            optimizing: view.optimizing.clone(),
-            revision: view.revision,
-            watermark: view.watermark,
-            runs: view.runs,
-            waiting: view.waiting,
-            recent: view.recent.runs,
-            success_rate: view.recent.success_rate,
-            mean_reward: view.recent.mean_reward,
-            versions: view.versions.len(),
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

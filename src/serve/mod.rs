@@ -20,6 +20,7 @@ mod positions;
 mod prompt;
 mod records;
 mod split;
+mod summary;
 mod target;
 mod traces;
 mod updates;
