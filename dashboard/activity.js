@@ -10,7 +10,7 @@ const BAD = ["rolled_back", "rejected", "command_refused", "proposal_refused", "
 const GOOD = ["promoted", "approved"];
 
 export async function activity(into, page) {
-  const list = new List("/api/decisions", (item) => decision(item, true), "Nothing has been decided yet.");
+  const list = new List("/api/decisions", (item, times) => decision(item, times, true), "Nothing has been decided yet.");
   into.replaceChildren(h("div", { class: "title" }, h("h1", {}, "Activity"), h("p", { class: "muted" }, "What was decided, and why.")), list.element);
   await list.more(page.signal);
   page.decided = () => list.newest(page.signal);
@@ -56,16 +56,27 @@ class List {
   fresh(items) {
     const fresh = items.filter((item) => !this.ids.has(item.id));
     for (const item of fresh) this.ids.add(item.id);
-    return fresh.map((item) => this.draw(item));
+    return alike(fresh).map(([item, times]) => this.draw(item, times));
   }
 }
 
 /** Decisions about one agent. */
 export function decisionList(items) {
-  return h("ol", { class: "records" }, items.map((item) => decision(item, false)));
+  return h("ol", { class: "records" }, alike(items).map(([item, times]) => decision(item, times, false)));
 }
 
-function decision(item, named) {
+/** Those that say the same one after the other are one, with how often it was said. */
+function alike(items) {
+  const said = ({ agent, decision: what, version, reason }) => JSON.stringify([agent, what, version, reason]);
+  const groups = [];
+  for (const item of items) {
+    if (item.decision && groups.length && said(groups.at(-1)[0]) === said(item)) groups.at(-1)[1] += 1;
+    else groups.push([item, 1]);
+  }
+  return groups;
+}
+
+function decision(item, times, named) {
   const { decision: what, agent, version, reason, at, trial } = item;
   const tone = BAD.includes(what) ? "bad" : GOOD.includes(what) ? "good" : "";
   const details = trial ? h("details", { "data-key": `decision-${item.id}` }, h("summary", {}, "The trial as it then stood")) : null;
@@ -78,7 +89,8 @@ function decision(item, named) {
     h("div", {},
       h("p", {}, h("span", { class: `tag ${tone}` }, format.words(what)), " ",
         named ? h("a", { href: `/agents/${encodeURIComponent(agent)}`, "data-link": true }, agent) : null,
-        version ? ` ${format.version(version)}` : null),
+        version ? ` ${format.version(version)}` : null,
+        times > 1 ? h("span", { class: "muted" }, ` ${times} times in a row`) : null),
       h("p", { class: "reason" }, reason),
       details),
   );

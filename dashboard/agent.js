@@ -2,12 +2,12 @@
 // decided. Each section is drawn again only when what it shows has changed.
 
 import { get, path } from "./api.js";
-import { history } from "./charts.js";
+import { history, telling } from "./charts.js";
 import { decisionList } from "./activity.js";
 import { diffView } from "./diff.js";
 import { h, swap, tell } from "./dom.js";
 import * as format from "./format.js";
-import { orderButton } from "./orders.js";
+import { answered, orderButton } from "./orders.js";
 import { head, trialView } from "./trial.js";
 
 /** Versions that may be gone back to. */
@@ -74,7 +74,9 @@ class View {
 
   decided({ decision, version, reason }) {
     const about = version ? `${format.version(version)} ` : "";
-    tell(`${about}${format.words(decision)}: ${reason}`, decision.endsWith("refused") ? "bad" : "info");
+    const asked = answered(this.name);
+    // That there was nothing to change is news only to who asked.
+    if (asked || decision !== "no_change") tell(`${about}${format.words(decision)}: ${reason}`, decision.endsWith("refused") ? "bad" : "info");
     this.refresh();
   }
 
@@ -135,7 +137,7 @@ class View {
     if (!trial) return [h("p", { class: "empty" }, "No version is on trial.")];
     const undecided = trial.kind === "trial";
     return [
-      h("p", {}, h("b", {}, undecided ? `${format.version(trial.candidate)} on trial against ${format.version(trial.baseline)}` : `${format.version(trial.baseline)} held back, to see what ${format.version(trial.candidate)} does`), `: ${trial.next}.`),
+      h("p", {}, h("b", {}, undecided ? `${format.version(trial.candidate)} on trial against ${format.version(trial.baseline)}` : `${format.version(trial.baseline)} held back, to see what ${format.version(trial.candidate)} does`), `: ${format.dated(trial.next)}.`),
       undecided ? h("div", { class: "buttons" }, orderButton(this.name, "promote", trial.candidate, "Promote now"), orderButton(this.name, "reject", trial.candidate, "Reject")) : null,
       trialView(trial),
     ];
@@ -237,7 +239,9 @@ function tone(state) {
 }
 
 /** The figures now, and over time for each version. */
-function figures({ past, recent }) {
+function figures({ past: all, recent }) {
+  const enough = telling(all.map((point) => format.runs(point.runs)));
+  const past = all.filter((point) => enough(format.runs(point.runs)));
   const series = (of) => {
     const versions = [...new Set(past.map((point) => point.version))].sort((left, right) => left - right);
     return versions.map((number, index) => ({
@@ -252,11 +256,11 @@ function figures({ past, recent }) {
   return [
     h("ul", { class: "legend", "aria-label": "Versions" }, legend),
     h("div", { class: "cards" },
-      card("Reward", recent.mean_reward, (point) => point.mean_reward, { write: format.reward, floor: 0, ceiling: 1 }),
-      card("Success", recent.success_rate, (point) => point.success_rate, { write: format.percent, floor: 0, ceiling: 1 }),
-      card("Latency p95", recent.latency_p95, (point) => point.latency_p95, { write: format.seconds, floor: 0 }),
-      card("Attempts p50", recent.attempts_p50, (point) => point.attempts_p50, { write: format.attempts, floor: 0 })),
-    pastTable(past),
+      card("Reward", recent.mean_reward, (point) => point.mean_reward, { write: format.reward, floor: 0, ceiling: 1, least: 0.1 }),
+      card("Success", recent.success_rate, (point) => point.success_rate, { write: format.percent, floor: 0, ceiling: 1, least: 0.1 }),
+      card("Latency p95", recent.latency_p95, (point) => point.latency_p95, { write: format.seconds, floor: 0, least: 1 }),
+      card("Attempts p50", recent.attempts_p50, (point) => point.attempts_p50, { write: format.attempts, floor: 0, least: 2 })),
+    pastTable(all),
     tools(recent.tools),
   ];
 }

@@ -2,7 +2,7 @@
 // only those are asked for again when the server says that agents changed.
 
 import { get } from "./api.js";
-import { interval, sparkline } from "./charts.js";
+import { interval, sparkline, telling } from "./charts.js";
 import { h, swap, unseen } from "./dom.js";
 import * as format from "./format.js";
 
@@ -78,6 +78,16 @@ class View {
     }
   }
 
+  /** Asks for all of them anew. */
+  async again() {
+    const answer = await get(`/api/agents?limit=${REST}`, this.page.signal);
+    this.agents.clear();
+    this.unreadable = [];
+    this.take(answer);
+    await this.rest();
+    this.choose();
+  }
+
   take(answer) {
     for (const agent of answer.items) this.agents.set(agent.agent, agent);
     this.unreadable.push(...answer.unreadable);
@@ -89,14 +99,20 @@ class View {
   async refresh(names) {
     const insight = new Set(this.insight().map((agent) => agent.agent));
     const known = names?.filter((name) => insight.has(name) || !this.agents.has(name)) ?? [...insight];
-    if (known.length === 0 || this.asking) return;
+    if (this.asking || this.next) return;
     this.asking = true;
     try {
+      if (known.length === 0) {
+        if (names === null) await this.again();
+        return;
+      }
       const asked = known.slice(0, 100).map(encodeURIComponent).join(",");
       const answer = await get(`/api/agents?names=${asked}`, this.page.signal);
       const before = this.agents.size;
       for (const agent of answer.items) this.agents.set(agent.agent, agent);
       this.total = answer.total;
+      // Some came or went that nobody named.
+      if (names === null && this.total !== this.agents.size) await this.again();
       // Rows do not change places while somebody looks at them.
       if (this.agents.size === before) {
         this.shown = this.shown.map((agent) => this.agents.get(agent.agent));
@@ -253,7 +269,9 @@ function current(agent) {
 }
 
 function figure(text, agent, at) {
-  return h("span", { class: "figure" }, h("span", { class: "number" }, text), sparkline(agent.trend.map((point) => point[at])));
+  const enough = telling(agent.trend.map(([, runs]) => runs));
+  const values = agent.trend.map((stretch) => (enough(stretch[1]) ? stretch[at] : null));
+  return h("span", { class: "figure" }, h("span", { class: "number" }, text), sparkline(values));
 }
 
 function trial(agent) {

@@ -20,6 +20,10 @@ export function setToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
+export function hasToken() {
+  return sessionStorage.getItem(TOKEN) !== null;
+}
+
 export async function get(url, signal) {
   return (await ask(url, { signal })).json();
 }

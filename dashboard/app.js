@@ -1,7 +1,7 @@
 // The frame of all pages: which one is shown, whether it is live, and how it looks. Pages know nothing of each
 // other; each is a function that fills an element and says what to do when the server tells of something.
 
-import { Refusal, listen, setToken } from "./api.js";
+import { Refusal, hasToken, listen, setToken } from "./api.js";
 import { activity, deadLetters } from "./activity.js";
 import { agent } from "./agent.js";
 import { agents } from "./agents.js";
@@ -65,13 +65,14 @@ function tokenForm() {
   const submit = (event) => {
     event.preventDefault();
     setToken(field.value);
-    show();
+    location.reload();
   };
   return h(
     "form",
     { class: "panel token", onsubmit: submit },
     h("h1", {}, "This server wants a token"),
     h("p", {}, "It is what the server's http.token_env or http.token_file say. It is kept until this tab is closed."),
+    hasToken() ? h("p", { class: "problem", role: "alert" }, "The one that was given is not the server's.") : null,
     h("label", { for: "token" }, "Token"),
     field,
     h("button", { type: "submit", class: "primary" }, "Go on"),
@@ -98,8 +99,8 @@ function connection(state) {
   const said = { live: "live", lost: "connection lost, trying again", locked: "token wanted" };
   const shownAs = document.getElementById("connection");
   if (shownAs.dataset.state === state) return;
-  // What happened in between is not told again.
-  if (state === "live" && shownAs.dataset.state === "lost") shown?.page.changed?.(null);
+  // What happened before is not told.
+  if (state === "live") shown?.page.changed?.(null);
   shownAs.dataset.state = state;
   shownAs.textContent = said[state];
 }

@@ -1,11 +1,21 @@
 // Pictures of numbers, in SVG. Each says in words what it shows; colours and widths come from the style sheet.
 
 import { h, s } from "./dom.js";
-import { NONE, difference, time } from "./format.js";
+import { NONE, difference, moment } from "./format.js";
+
+/**
+ * Whether so many runs say enough to be drawn beside the others: the stretch that has just begun is mostly
+ * luck, and a picture of it would look like news.
+ */
+export function telling(runs) {
+  const sorted = runs.toSorted((left, right) => left - right);
+  const usual = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  return (count) => count * 3 >= usual;
+}
 
 /** A line small enough for a table. The number beside it says it in words. */
 export function sparkline(values) {
-  const [width, height, edge] = [88, 24, 3];
+  const [width, height, edge] = [76, 24, 3];
   const known = values.filter((value) => value !== null);
   if (known.length < 2) return h("span", { class: "spark", "aria-hidden": "true" });
   const across = scale([0, values.length - 1], [edge, width - edge]);
@@ -22,15 +32,15 @@ export function sparkline(values) {
 
 /**
  * Lines over time: `series` are `{ name, index, points: [[millis, value or null]] }`. The index picks the
- * colour. `floor` and `ceiling` hold the axis within what is possible.
+ * colour. `floor` and `ceiling` hold the axis within what is possible, `least` is the shortest it may be.
  */
-export function history(title, series, { write, floor, ceiling }) {
-  const [width, height, left, right, top, bottom] = [380, 150, 52, 10, 10, 24];
+export function history(title, series, { write, floor, ceiling, least }) {
+  const [width, height, left, right, top, bottom] = [310, 150, 48, 8, 8, 24];
   const all = series.flatMap((each) => each.points).filter(([, value]) => value !== null);
   if (all.length === 0) return h("p", { class: "empty" }, "No runs with known outcome yet.");
   const times = all.map(([at]) => at);
   const span = [Math.min(...times), Math.max(...times)];
-  const range = within(padded(all.map(([, value]) => value), 0.02), floor, ceiling);
+  const range = within(padded(all.map(([, value]) => value), least), floor, ceiling);
   const across = scale(span[0] === span[1] ? [span[0] - 1, span[1] + 1] : span, [left, width - right]);
   const up = scale(range, [height - bottom, top]);
   const drawn = series.map(({ index, points }) => {
@@ -48,8 +58,8 @@ export function history(title, series, { write, floor, ceiling }) {
     "svg",
     { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} over time; latest: ${latest.join(", ")}` },
     ticks(range).map((tick) => grid(tick, up(tick), left, width - right, write)),
-    s("text", { class: "tick", x: left, y: height - 6 }, time(span[0])),
-    s("text", { class: "tick", x: width - right, y: height - 6, "text-anchor": "end" }, time(span[1])),
+    s("text", { class: "tick", x: left, y: height - 6 }, moment(span[0])),
+    s("text", { class: "tick", x: width - right, y: height - 6, "text-anchor": "end" }, moment(span[1])),
     drawn,
   );
 }
@@ -64,8 +74,8 @@ export function course(points, least) {
   const most = Math.max(...points.map(([, units]) => units), 1);
   const last = points.at(-1);
   // At the beginning the bounds say next to nothing, and would flatten all that follows.
-  const telling = points.slice(Math.floor(points.length / 3));
-  const reach = telling.flatMap(([, , effect, low, high]) => [low, high, effect]).concat(0, least);
+  const later = points.slice(Math.floor(points.length / 3));
+  const reach = later.flatMap(([, , effect, low, high]) => [low, high, effect]).concat(0, least);
   const range = within(padded(reach, 0.05), -1, 1);
   const across = scale([0, most], [left, width - right]);
   const up = scale(range, [height - bottom, top]);
@@ -78,7 +88,7 @@ export function course(points, least) {
   return s(
     "svg",
     { class: "chart course", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": says },
-    ticks(range).map((tick) => grid(tick, up(tick), left, width - right, difference)),
+    ticks(range, 5).map((tick) => grid(tick, up(tick), left, width - right, difference)),
     s("path", { class: "band", d: `${line(highs)} L${pairs(lows.toReversed())} Z` }),
     s("path", { class: "bound", d: line(highs) }),
     s("path", { class: "bound", d: line(lows) }),
@@ -94,7 +104,7 @@ export function course(points, least) {
 
 /** An interval of differences beside zero; small enough for a table. */
 export function interval(low, high, middle) {
-  const [width, height] = [120, 20];
+  const [width, height] = [120, 14];
   const reach = Math.min(Math.max(Math.abs(low), Math.abs(high), 0.05) * 1.1, 1);
   const across = scale([-reach, reach], [2, width - 2]);
   const tone = low > 0 ? "good" : high < 0 ? "bad" : "open";

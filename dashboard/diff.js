@@ -22,6 +22,7 @@ function sides(lines, from, to) {
     "div",
     { class: "wide" },
     h("table", { class: "sides" },
+      h("colgroup", {}, ["number", "said", "number", "said"].map((column) => h("col", { class: column }))),
       h("thead", { class: "unseen" }, h("tr", {}, ["Line", `v${from}`, "Line", `v${to}`].map((title) => h("th", { scope: "col" }, title)))),
       body),
   );

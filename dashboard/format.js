@@ -8,6 +8,7 @@ const some = (write) => (value) => (value === null || value === undefined || Num
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const axis = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 /** A count in full. */
@@ -23,7 +24,7 @@ export const percent = some((value) => `${(value * 100).toFixed(1)} %`);
 export const reward = some((value) => value.toFixed(3));
 
 /** A difference of rewards. */
-export const difference = some((value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+export const difference = some((value) => (Math.abs(value) < 0.0005 ? "0" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3)));
 
 /** Seconds. */
 export const seconds = some((value) => {
@@ -42,6 +43,14 @@ export const evidence = some((value) => (value >= 1000 ? value.toExponential(1) 
 
 /** A point in time. */
 export const time = some((millis) => day.format(millis));
+
+/** A point in time on an axis. */
+export const moment = some((millis) => axis.format(millis));
+
+/** A text of the server's with its points in time as people here write them. */
+export function dated(text) {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (found) => day.format(Date.parse(found)));
+}
 
 /** How long ago a point in time is. */
 export const ago = some((millis) => {

@@ -1,11 +1,19 @@
 // Orders: each is confirmed in a dialog that says what it will do. An order is a record on the log, so what
 // comes of it is told by a decision a moment later.
 
-import { order } from "./api.js";
+import { order, setToken } from "./api.js";
 import { h, tell } from "./dom.js";
 import { version } from "./format.js";
 
 const WHO = "whetstone-by";
+
+/** The agents with an order of this page of which nothing has come yet. */
+const open = new Set();
+
+/** Whether an order for `agent` was open, which it is no longer. */
+export function answered(agent) {
+  return open.delete(agent);
+}
 
 /** What each order is called, what it does, and what it takes besides who gives it. */
 const kinds = {
@@ -54,6 +62,8 @@ function confirm(agent, kind, number) {
   const who = h("input", { id: "by", value: localStorage.getItem(WHO) ?? "", maxlength: 100, autocomplete: "username" });
   const why = h("input", { id: "reason", maxlength: 500, autocomplete: "off" });
   const problem = h("p", { class: "problem", role: "alert" });
+  const token = h("input", { id: "token", type: "password", autocomplete: "off" });
+  const locked = h("div", { hidden: true }, h("label", { for: "token" }, "Token of this server"), token);
   const give = h("button", { type: "submit", class: danger ? "danger" : "primary" }, title(number));
   const dialog = h(
     "dialog",
@@ -67,19 +77,23 @@ function confirm(agent, kind, number) {
       h("label", { for: "by" }, "Your name, for the record"),
       who,
       problem,
+      locked,
       h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), give),
     ),
   );
   async function submit(event) {
     event.preventDefault();
     give.disabled = true;
+    if (token.value) setToken(token.value);
     try {
       await order(agent, kind, body(kind, number, why.value.trim(), who.value.trim()));
+      open.add(agent);
       localStorage.setItem(WHO, who.value.trim());
       dialog.close();
       tell(`Ordered: ${title(number)}. What comes of it is told here.`);
     } catch (refused) {
       problem.textContent = refused.message;
+      if (refused.status === 401) locked.hidden = false;
       give.disabled = false;
     }
   }

@@ -30,7 +30,9 @@ export function trialView(trial) {
   ];
 }
 
-function arms({ candidate, baseline, candidate_arm: ours, baseline_arm: theirs, share }) {
+function arms({ kind, candidate, baseline, candidate_arm: ours, baseline_arm: theirs, share }) {
+  // The share is that of the version beside the active one.
+  const own = kind === "trial" ? share : 1 - share;
   const row = (number, arm, units) =>
     h("tr", {}, h("th", { scope: "row" }, format.version(number)), h("td", {}, units), h("td", {}, format.count(arm.units)),
       h("td", {}, format.reward(arm.reward)), h("td", {}, format.percent(arm.success)), h("td", {}, format.count(arm.unsound)));
@@ -39,22 +41,23 @@ function arms({ candidate, baseline, candidate_arm: ours, baseline_arm: theirs, 
     {},
     h("caption", {}, "The two arms"),
     head("Version", "Share of units", "Units", "Reward", "Success", "Unsound"),
-    h("tbody", {}, row(candidate, ours, format.percent(share)), row(baseline, theirs, format.percent(1 - share))),
+    h("tbody", {}, row(candidate, ours, format.percent(own)), row(baseline, theirs, format.percent(1 - own))),
   );
 }
 
-function comparisons({ metrics: compared }) {
+function comparisons({ kind, metrics: compared }) {
+  const guarded = kind === "trial";
   const row = ({ metric, candidate, baseline, effect, low, high, no_worse: guard }) => {
     const state = guard ? (guard.e_value >= guard.bar ? "no worse" : "not yet shown") : "must gain";
     return h("tr", {}, h("th", { scope: "row" }, metrics[metric] ?? metric), h("td", {}, format.reward(candidate)), h("td", {}, format.reward(baseline)),
       h("td", {}, format.difference(effect), " ", interval(low, high, effect)),
-      h("td", {}, `${format.difference(low)} to ${format.difference(high)}`), h("td", {}, state));
+      h("td", {}, `${format.difference(low)} to ${format.difference(high)}`), guarded ? h("td", {}, state) : null);
   };
   return h(
     "table",
     {},
     h("caption", {}, "What is compared, all between 0 and 1, more is better"),
-    head("Metric", "Candidate", "Baseline", "Difference", "95 % confidence sequence", "Guardrail"),
+    head("Metric", "Candidate", "Baseline", "Difference", "95 % confidence sequence", ...(guarded ? ["Guardrail"] : [])),
     h("tbody", {}, compared.map(row)),
   );
 }

@@ -13,7 +13,7 @@ use crate::log_conformance::read;
 use crate::server::Place;
 use crate::subscribe::adopted;
 
-const SETTINGS: [&str; 8] = [
+pub(crate) const SETTINGS: [&str; 8] = [
     "llm.enabled=false",
     "repo.poll_interval=1s",
     "min_traces=100",
@@ -25,7 +25,7 @@ const SETTINGS: [&str; 8] = [
 ];
 
 /// An agent in another process than the server, with HTTP alone.
-struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     place: &'a Place,
     client: Client,
     agent: SimulatedAgent,
@@ -36,22 +36,30 @@ struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     fn new(place: &'a Place) -> Self {
+        Self::of(place, "sim-triage")
+    }
+
+    pub(crate) fn of(place: &'a Place, agent: &str) -> Self {
         let mut agents = simulated_agents();
-        agents.retain(|agent| agent.name.as_str() == "sim-triage");
+        agents.retain(|simulated| simulated.name.as_str() == agent);
         let now = EventTime::from_millis(1_770_000_000_000);
         let (client, rng) = (Client::new(), fastrand::Rng::with_seed(3));
         Self { place, client, agent: agents.remove(0), rng, now, number: 0 }
     }
 
+    fn path(&self) -> String {
+        format!("/api/agents/{}", self.agent.name)
+    }
+
     async fn ask(&self, unit: &str) -> Value {
-        let url = self.place.url(&format!("/api/agents/sim-triage/prompt?unit={unit}"));
+        let url = self.place.url(&format!("{}/prompt?unit={unit}", self.path()));
         let answer = self.client.get(url).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
     }
 
     /// Runs so many times, each under what it is told to run, and reports.
-    async fn runs(&mut self, count: u32) {
+    pub(crate) async fn runs(&mut self, count: u32) {
         let mut traces = Vec::new();
         for _ in 0..count {
             self.number += 1;
@@ -70,15 +78,15 @@ impl<'a> Caller<'a> {
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         let taken = self.number;
         let done = move |view: &Value| view["runs"]["windowed"] == taken;
-        self.place.until("/api/agents/sim-triage", done).await;
+        self.place.until(&self.path(), done).await;
     }
 
-    async fn view(&self) -> Value {
-        self.place.until("/api/agents/sim-triage", |view| view["optimizing"].is_null()).await
+    pub(crate) async fn view(&self) -> Value {
+        self.place.until(&self.path(), |view| view["optimizing"].is_null()).await
     }
 
     /// Runs until `done`.
-    async fn until(&mut self, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&mut self, done: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..40 {
             let view = self.view().await;
             if done(&view) {

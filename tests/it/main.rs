@@ -15,6 +15,7 @@ mod config;
 mod corpus;
 mod cost;
 mod cost_cli;
+mod dashboard;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;
