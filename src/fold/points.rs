@@ -200,7 +200,7 @@ mod tests {
             assert!((figure.unwrap() / value - 1.0).abs() < 0.03, "{figure:?} for {value}");
         };
         near(point.latency().0, 2.0);
-        near(point.latency().1, 4.0);
+        near(point.latency().1, 3.0);
         near(point.attempts(), 7.0);
         let packed = rmp_serde::to_vec(&point).unwrap();
         assert_eq!(rmp_serde::from_slice::<Point>(&packed).unwrap(), point);
