@@ -197,7 +197,7 @@ class View {
     const chip = ([key, [title, wanted]]) => {
       const click = () => { this.filter = key; this.choose(); };
       const pressed = this.filter === key ? "true" : "false";
-      const number = all.filter(wanted).length;
+      const number = key === "all" ? this.total : all.filter(wanted).length;
       return h("button", { type: "button", class: "chip", "aria-pressed": pressed, "data-key": `show-${key}`, onclick: click }, title, h("b", {}, format.count(number)));
     };
     swap(this.chips, Object.entries(filters).map(chip));

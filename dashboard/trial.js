@@ -19,7 +19,7 @@ export function trialView(trial) {
     h(
       "figure",
       {},
-      h("figcaption", {}, `Mean reward of ${ours} less that of ${theirs}: the line is the estimate, the band the 95 % confidence sequence, which holds at all times at once.`),
+      h("figcaption", {}, `Mean reward of ${ours} less that of ${theirs}: the line is the estimate, the band the 95 % confidence sequence, which holds at all times at once. What decides is the e-value: it asks for a gain alone, so that it may prove one while the band, which asks for both, still touches zero.`),
       course(trial.course ?? [], 0),
       courseTable(trial),
     ),
@@ -50,8 +50,8 @@ function comparisons({ kind, metrics: compared }) {
   const row = ({ metric, candidate, baseline, effect, low, high, no_worse: guard }) => {
     const state = guard ? (guard.e_value >= guard.bar ? "no worse" : "not yet shown") : "must gain";
     return h("tr", {}, h("th", { scope: "row" }, metrics[metric] ?? metric), h("td", {}, format.reward(candidate)), h("td", {}, format.reward(baseline)),
-      h("td", {}, format.difference(effect), " ", interval(low, high, effect)),
-      h("td", {}, `${format.difference(low)} to ${format.difference(high)}`), guarded ? h("td", {}, state) : null);
+      h("td", {}, format.difference(effect), " ", effect === null ? null : interval(low, high, effect)),
+      h("td", {}, effect === null ? format.NONE : `${format.difference(low)} to ${format.difference(high)}`), guarded ? h("td", {}, state) : null);
   };
   return h(
     "table",
@@ -89,6 +89,7 @@ function excluded({ excluded: out, pending, strayed, late_labels: late, one_in: 
 }
 
 function courseTable({ course: points = [] }) {
+  if (points.length === 0) return null;
   const row = ([at, units, effect, low, high, value]) =>
     h("tr", {}, [format.time(at), format.count(units), format.difference(effect), format.difference(low), format.difference(high), format.evidence(value)].map((text) => h("td", {}, text)));
   return h(
