@@ -292,7 +292,8 @@ function trial(agent) {
 function newcomer() {
   return [
     h("h2", {}, "No agents yet"),
-    h("p", {}, "They appear here with their first runs, or as soon as the config repo names them. Runs of three simulated agents, to see how it looks:"),
-    h("pre", {}, "whetstone simulate --runs 200 | whetstone send"),
+    h("p", {}, "They appear here with their first runs, or as soon as the config repo names them. Send a run:"),
+    h("pre", {}, `curl -H 'Content-Type: application/json' ${location.origin}/api/traces -d '{
+  "agent": "mitigation", "trace_id": "run-1", "start": 1770000000, "end": 1770000041.5, "outcome": "success"}'`),
   ];
 }

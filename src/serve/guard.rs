@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
-use super::headers::{authorize, text};
+use super::headers::{authorize, authorize_reading, text};
 use super::{ApiError, Exposure, Server};
 
 /// Requests that are answered at once, but for those that only listen.
@@ -63,7 +63,7 @@ fn allow(server: &Server, method: &Method, headers: &HeaderMap) -> Result<(), Ap
     if reads && server.exposure == Exposure::Loopback {
         return Ok(());
     }
-    authorize(server, headers)
+    if reads { authorize_reading(server, headers) } else { authorize(server, headers) }
 }
 
 fn host(headers: &HeaderMap) -> Option<Authority> {

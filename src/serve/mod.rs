@@ -103,6 +103,8 @@ pub struct Server {
     pub ready: Arc<AtomicBool>,
     /// What a caller must show to change state; nothing if not set.
     pub token: Option<SecretString>,
+    /// What a caller may show instead who only reads.
+    pub read_token: Option<SecretString>,
     /// Who reaches the listener.
     pub exposure: Exposure,
     /// Ends what would go on for ever, when the server ends.
@@ -126,6 +128,7 @@ impl Server {
             metrics,
             ready: Arc::default(),
             token: None,
+            read_token: None,
             exposure: Exposure::Loopback,
             closing: CancellationToken::new(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
