@@ -81,7 +81,9 @@ fn versions_are_shown_with_all_they_hold_and_what_changed_between_them() {
         assert_eq!((&list["total"], &list["next"]), (&json!(5), &json!("sim-repair")));
         let rest = get(&place, "/api/agents?limit=3&after=sim-repair").await;
         assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (3, &Value::Null));
-        assert_eq!(rest["items"][2]["versions"], 2);
+        let triage = &rest["items"][2];
+        assert_eq!(triage["versions"], 2);
+        assert_eq!((&triage["trial"], &triage["trend"]), (&Value::Null, &json!([])));
 
         assert_eq!(get(&place, &format!("{AGENT}/trials")).await["current"], Value::Null);
         assert_eq!(get(&place, &format!("{AGENT}/spending")).await, json!({"items": []}));
