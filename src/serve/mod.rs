@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -37,6 +37,9 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 pub use agents::{Agents, Page};
 pub use changes::{Changed, Changes};
@@ -45,6 +48,7 @@ pub use feed::{Feed, Letter};
 pub use page::Cursor;
 pub use prompt::{Assigned, Because, parse_unit};
 
+use self::headers::media_type;
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
 use crate::decode;
@@ -59,6 +63,9 @@ pub const MAX_ORDER_BYTES: usize = 16 * 1024;
 
 /// Those that may listen to updates at once.
 pub const MAX_LISTENERS: usize = 1024;
+
+/// The smallest answer that is packed, in bytes.
+const WORTH_PACKING: u16 = 1024;
 
 /// How long connections may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(20);
@@ -196,6 +203,7 @@ pub fn router(server: Server) -> Router {
         .fold(Router::new(), |router, (path, route)| router.route(path, route))
         .method_not_allowed_fallback(async || ApiError::NoMethod)
         .fallback(async || ApiError::NoRoute)
+        .layer(packed())
         .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
     guarded
         .route("/healthz", get(async || "ok\n"))
@@ -204,6 +212,15 @@ pub fn router(server: Server) -> Router {
         .layer(from_fn(guard::protect))
         .with_state(server.clone())
         .merge(otlp::routes(server))
+}
+
+/// Packs JSON for whoever takes it so. It is made anew for each request, so that speed counts.
+fn packed() -> CompressionLayer<impl Predicate> {
+    let json = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        media_type(headers) == "application/json"
+    };
+    let worth_it = SizeAbove::new(WORTH_PACKING).and(json);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_it)
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {
