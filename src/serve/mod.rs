@@ -67,6 +67,12 @@ pub const MAX_LISTENERS: usize = 1024;
 /// The smallest answer that is packed, in bytes.
 const WORTH_PACKING: u16 = 1024;
 
+/// Requests that are answered at once, but for those that only listen.
+pub const MAX_AT_ONCE: usize = 128;
+
+/// How often to say that nothing is new. Proxies let go of what is silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
 /// How long connections may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -114,6 +120,10 @@ pub struct Server {
     pub closing: CancellationToken,
     /// A place for each of those that listen to updates.
     pub listeners: Arc<Semaphore>,
+    /// A place for each request that is being answered, but for those that only listen.
+    pub turns: Arc<Semaphore>,
+    /// How often those that listen are told that nothing is new.
+    pub heartbeat: Duration,
 }
 
 impl Server {
@@ -134,6 +144,8 @@ impl Server {
             exposure: Exposure::Loopback,
             closing: CancellationToken::new(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            heartbeat: HEARTBEAT,
         }
     }
 }
@@ -204,7 +216,7 @@ pub fn router(server: Server) -> Router {
         .method_not_allowed_fallback(async || ApiError::NoMethod)
         .fallback(async || ApiError::NoRoute)
         .layer(packed())
-        .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
+        .layer(from_fn_with_state(server.clone(), guard::stand));
     guarded
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
