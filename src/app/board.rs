@@ -354,10 +354,15 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_view_that_somebody_else_wants() {
         let board = Arc::new(board(3));
-        let parts = board.held().known(&name(1)).unwrap().parts();
-        let held_up = parts.hold_up();
+        let parts = |number| board.held().known(&name(number)).unwrap().parts();
+        let (first, second) = (parts(0), parts(1));
+        let held_up = second.hold_up();
         let others = board.clone();
         let page = std::thread::spawn(move || others.page(None, 10).unwrap());
+        while !first.is_made() {
+            std::thread::yield_now();
+        }
+        assert!(board.held.try_lock().is_ok(), "nothing is locked but that one");
         assert!(board.one(&name(0)).is_ok() && board.one(&name(2)).is_ok());
         board.take(Topic::AgentState, state(2), true);
         assert_eq!(board.page(Some(&name(1)), 10).unwrap().agents.len(), 1);

@@ -160,6 +160,11 @@ impl Parts {
         self.maker.lock().unwrap().broken = Instant::now().checked_sub(SETTLES * 2);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_made(&self) -> bool {
+        self.maker.lock().unwrap().made.is_some()
+    }
+
     /// Holds up whoever wants the view, until what is returned is dropped.
     #[cfg(test)]
     pub(super) fn hold_up(&self) -> impl Drop {

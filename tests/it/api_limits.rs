@@ -102,9 +102,11 @@ fn silence_is_told() {
     run(async {
         let bare = Bare::start(10, |server| server.heartbeat = Duration::from_millis(20)).await;
         // Even before there is anything to follow.
+        let begun = Instant::now();
         bare.listen("?topics=agents,decisions", "").await.hears(":\n\n:\n\n").await;
         bare.caught_up();
         bare.listen("", "").await.hears(":\n\n:\n\n").await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
     });
 }
 
@@ -136,7 +138,9 @@ fn a_slow_reader_holds_up_nobody_and_learns_what_it_missed() {
         bare.caught_up();
         let mut slow = bare.listen("?topics=decisions", "").await;
         let mut quick = bare.listen("?topics=decisions", "").await;
-        (slow.next().await.unwrap(), quick.next().await.unwrap());
+        for stream in [&mut slow, &mut quick] {
+            stream.next().await.unwrap();
+        }
         for number in 0..100 {
             bare.decide(number, 512 * 1024);
             assert_eq!(decided(&mut quick, number).await, (vec![number], None));
