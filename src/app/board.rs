@@ -1,30 +1,27 @@
 //! The agents for callers over HTTP: the log's tables, kept in memory by following them. An agent is put
 //! together when somebody looks at it, and again only after something of it has changed, so that an answer
-//! costs what it shows and not what there is.
+//! costs what it shows and not what there is. That happens beside what is held, so that whoever looks waits
+//! for nobody's page.
 //!
 //! Nothing is read before somebody has asked for an agent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{self, CodecError};
-use super::restore::assemble;
-use super::role::RoleError;
+use super::known::{Known, Look};
 use crate::base::AgentName;
 use crate::consume::{Record, Topic};
 use crate::fold::Exemplars;
-use crate::govern::{Agent, AgentView, VersionRecord};
+use crate::govern::{AgentView, VersionRecord};
 use crate::serve::{Agents, ApiError, Changed, Changes, Page};
 
 /// How long a caller waits for the first reading.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long an agent's state may not fit together before that is taken to be so: what one step wrote may
-/// arrive in parts.
-const SETTLES: Duration = Duration::from_secs(2);
 
 /// What is held of the tables.
 pub(super) struct Board {
@@ -42,20 +39,6 @@ struct Held {
     changes: Changes,
     /// Those that changed since all were read, by the number of their last change.
     changed: BTreeMap<u64, AgentName>,
-}
-
-/// What is known of one agent.
-#[derive(Default)]
-struct Known {
-    states: HashMap<Vec<u8>, Record>,
-    versions: HashMap<Vec<u8>, Record>,
-    view: Option<Arc<AgentView>>,
-    /// Whether something came after the view was made.
-    changed: bool,
-    /// The number of its last change; no number counts that was given before all were read.
-    change: u64,
-    /// Since when it does not fit together.
-    broken: Option<Instant>,
 }
 
 impl Board {
@@ -82,8 +65,7 @@ impl Board {
         let mut held = self.held();
         *held.read_of(topic) = false;
         for known in held.agents.values_mut() {
-            known.of(topic).clear();
-            known.changed = true;
+            known.forget(topic);
         }
         held.changed.clear();
         self.tell(&mut held);
@@ -100,7 +82,7 @@ impl Board {
         }
         if all && !*held.read_of(topic) {
             *held.read_of(topic) = true;
-            held.agents.retain(|_, known| !known.states.is_empty() || !known.versions.is_empty());
+            held.agents.retain(|_, known| !known.is_empty());
             if held.is_read() {
                 held.changes.last += 1;
                 held.changes.all = held.changes.last;
@@ -124,6 +106,16 @@ impl Board {
         let waited = self.read.wait_timeout_while(self.held(), PATIENCE, unread);
         let (held, late) = waited.unwrap_or_else(PoisonError::into_inner);
         if late.timed_out() { Err(ApiError::NotReady) } else { Ok(held) }
+    }
+
+    /// Keeps views that were made, each with what had come by then.
+    fn keep(&self, views: impl IntoIterator<Item = (AgentName, u64, Arc<AgentView>)>) {
+        let mut held = self.held();
+        for (name, stamp, view) in views {
+            if let Some(known) = held.agents.get_mut(&name) {
+                known.keep(stamp, view);
+            }
+        }
     }
 }
 
@@ -151,100 +143,72 @@ impl Held {
         Ok(())
     }
 
-    fn known(&mut self, agent: &AgentName) -> Result<&mut Known, ApiError> {
-        let known = self.agents.get_mut(agent).filter(|known| !known.states.is_empty());
+    fn known(&self, agent: &AgentName) -> Result<&Known, ApiError> {
+        let known = self.agents.get(agent).filter(|known| known.is_there());
         known.ok_or_else(|| ApiError::NoAgent(agent.to_string()))
     }
-}
 
-impl Known {
-    fn of(&mut self, topic: Topic) -> &mut HashMap<Vec<u8>, Record> {
-        if topic == Topic::AgentState { &mut self.states } else { &mut self.versions }
-    }
-
-    fn take(&mut self, topic: Topic, record: Record) {
-        self.changed = true;
-        if record.value.is_empty() {
-            self.of(topic).remove(&record.key);
-        } else {
-            self.of(topic).insert(record.key.clone(), record);
-        }
-    }
-
-    fn agent(&self) -> Result<Agent, RoleError> {
-        let agents = assemble(self.states.values().cloned(), self.versions.values().cloned())?;
-        let mut agents = agents.into_values().flat_map(BTreeMap::into_values);
-        agents.next().ok_or(RoleError::Panicked("an agent without state".to_owned()))
-    }
-
-    /// It as it stands. While a step is still coming in, as it stood before.
-    fn view(&mut self) -> Result<Arc<AgentView>, ApiError> {
-        if let Some(view) = self.view.as_ref().filter(|_| !self.changed) {
-            return Ok(view.clone());
-        }
-        match self.agent() {
-            Ok(agent) => {
-                let view = Arc::new(agent.view());
-                (self.view, self.changed, self.broken) = (Some(view.clone()), false, None);
-                Ok(view)
-            }
-            Err(problem) => {
-                let since = *self.broken.get_or_insert_with(Instant::now);
-                let settled = since.elapsed() > SETTLES;
-                match self.view.as_ref().filter(|_| !settled) {
-                    Some(view) => Ok(view.clone()),
-                    None if settled => Err(ApiError::Internal(problem.to_string())),
-                    None => Err(ApiError::NotReady),
-                }
-            }
-        }
+    /// A page without its agents, and what is to be looked at for them.
+    fn page(&self, after: Option<&AgentName>, limit: usize) -> (Page, Vec<(AgentName, Look)>) {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let total = self.agents.values().filter(|known| known.is_there()).count();
+        let from = after.map_or(Unbounded, Excluded);
+        let rest = self.agents.range::<AgentName, _>((from, Unbounded));
+        let mut rest = rest.filter(|(_, known)| known.is_there());
+        let looks = rest.by_ref().take(limit).map(|(name, known)| (name.clone(), known.look()));
+        let looks: Vec<_> = looks.collect();
+        let last = looks.last().filter(|_| rest.next().is_some());
+        let next = last.map(|(name, _)| name.clone());
+        (Page { total, next, ..Page::default() }, looks)
     }
 }
 
 impl Agents for Board {
     fn page(&self, after: Option<&AgentName>, limit: usize) -> Result<Page, ApiError> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let mut held = self.ready()?;
-        let total = held.agents.values().filter(|known| !known.states.is_empty()).count();
-        let mut page = Page { total, ..Page::default() };
-        let from = after.map_or(Unbounded, Excluded);
-        let mut rest = held.agents.range_mut::<AgentName, _>((from, Unbounded));
-        let mut rest = rest.by_ref().filter(|(_, known)| !known.states.is_empty()).peekable();
-        let mut last = None;
-        for (name, known) in rest.by_ref().take(limit) {
-            match known.view() {
-                Ok(view) => page.agents.push(view),
+        let (mut page, looks) = self.ready()?.page(after, limit);
+        let mut made = Vec::new();
+        for (name, look) in looks {
+            let parts = match look {
+                Look::There(view) => {
+                    page.agents.push(view);
+                    continue;
+                }
+                Look::ToMake(parts) => parts,
+            };
+            match parts.view() {
+                Ok((stamp, view)) => {
+                    page.agents.push(view.clone());
+                    made.push((name, stamp, view));
+                }
                 Err(ApiError::NotReady) => {}
                 Err(problem) => {
                     tracing::error!(agent = %name, %problem, "an agent cannot be shown");
-                    page.unreadable.push(name.clone());
+                    page.unreadable.push(name);
                 }
             }
-            last = Some(name);
         }
-        page.next = rest.peek().is_some().then(|| last.cloned()).flatten();
+        self.keep(made);
         Ok(page)
     }
 
     fn one(&self, agent: &AgentName) -> Result<Arc<AgentView>, ApiError> {
-        self.ready()?.known(agent)?.view()
+        let look = self.ready()?.known(agent)?.look();
+        let (stamp, view) = match look {
+            Look::There(view) => return Ok(view),
+            Look::ToMake(parts) => parts.view()?,
+        };
+        self.keep([(agent.clone(), stamp, view.clone())]);
+        Ok(view)
     }
 
     fn versions(&self, agent: &AgentName) -> Result<Vec<VersionRecord>, ApiError> {
-        let mut held = self.ready()?;
-        let records = held.known(agent)?.versions.values();
-        let read = records.map(codec::from_json::<VersionRecord>).collect::<Result<Vec<_>, _>>();
-        let mut versions = read.map_err(|problem| ApiError::Internal(problem.to_string()))?;
-        versions.sort_by_key(|record| record.version.number);
-        Ok(versions)
+        let parts = self.ready()?.known(agent)?.parts();
+        parts.versions().map_err(|problem| ApiError::Internal(problem.to_string()))
     }
 
     fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError> {
-        let mut held = self.ready()?;
-        // One that does not fit together is answered as the view is.
-        let known = held.known(agent)?;
-        known.view()?;
-        known.agent().map(|agent| agent.exemplars()).map_err(|_| ApiError::NotReady)
+        let parts = self.ready()?.known(agent)?.parts();
+        parts.exemplars()
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {
@@ -267,6 +231,7 @@ mod tests {
     use super::*;
     use crate::base::EventTime;
     use crate::consume::NewRecord;
+    use crate::govern::Agent;
 
     fn record(new: NewRecord, offset: u64) -> Record {
         let NewRecord { topic, key, value, headers } = new;
@@ -325,8 +290,7 @@ mod tests {
         // For a while it may be half of a step.
         assert!(matches!(board.one(&name(1)), Err(ApiError::NotReady)));
         assert_eq!(board.page(None, 10).unwrap().agents.len(), 2);
-        let long_ago = Instant::now().checked_sub(SETTLES * 2).unwrap();
-        board.held().known(&name(1)).unwrap().broken = Some(long_ago);
+        board.held().known(&name(1)).unwrap().parts().age();
         assert!(matches!(board.one(&name(1)), Err(ApiError::Internal(_))));
         let page = board.page(None, 10).unwrap();
         assert_eq!((page.agents.len(), page.unreadable), (2, vec![name(1)]));
@@ -385,5 +349,37 @@ mod tests {
         assert_eq!(changes.borrow_and_update().last, last + 1);
         board.take(Topic::AgentState, Vec::new(), true);
         assert!(!changes.has_changed().unwrap(), "nobody is woken for nothing");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_view_that_somebody_else_wants() {
+        let board = Arc::new(board(3));
+        let parts = |number| board.held().known(&name(number)).unwrap().parts();
+        let (first, second) = (parts(0), parts(1));
+        let held_up = second.hold_up();
+        let others = board.clone();
+        let page = std::thread::spawn(move || others.page(None, 10).unwrap());
+        while !first.is_made() {
+            std::thread::yield_now();
+        }
+        assert!(board.held.try_lock().is_ok(), "nothing is locked but that one");
+        assert!(board.one(&name(0)).is_ok() && board.one(&name(2)).is_ok());
+        board.take(Topic::AgentState, state(2), true);
+        assert_eq!(board.page(Some(&name(1)), 10).unwrap().agents.len(), 1);
+        assert!(!page.is_finished());
+        drop(held_up);
+        assert_eq!(page.join().unwrap().agents.len(), 3);
+    }
+
+    #[test]
+    fn a_view_that_was_overtaken_is_not_kept() {
+        let board = board(1);
+        let stale = board.held().known(&name(0)).unwrap().parts();
+        board.take(Topic::AgentState, state(0), true);
+        let (stamp, view) = stale.view().unwrap();
+        board.keep([(name(0), stamp, view.clone())]);
+        let now = board.one(&name(0)).unwrap();
+        assert!(!Arc::ptr_eq(&now, &view));
+        assert!(Arc::ptr_eq(&now, &stale.view().unwrap().1), "and the newest serves all");
     }
 }

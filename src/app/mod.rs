@@ -20,6 +20,7 @@ mod board;
 mod codec;
 mod decode;
 mod housekeeping;
+mod known;
 mod meta_agent;
 mod optimize;
 mod orders;

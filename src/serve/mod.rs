@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -39,6 +39,9 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 pub use agents::{Agents, Page};
 pub use changes::{Changed, Changes};
@@ -47,6 +50,7 @@ pub use feed::{Feed, Letter};
 pub use page::Cursor;
 pub use prompt::{Assigned, Because, parse_unit};
 
+use self::headers::media_type;
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
 use crate::decode;
@@ -61,6 +65,15 @@ pub const MAX_ORDER_BYTES: usize = 16 * 1024;
 
 /// Those that may listen to updates at once.
 pub const MAX_LISTENERS: usize = 1024;
+
+/// The smallest answer that is packed, in bytes.
+const WORTH_PACKING: u16 = 1024;
+
+/// Requests that are answered at once, but for those that only listen.
+pub const MAX_AT_ONCE: usize = 128;
+
+/// How often to say that nothing is new. Proxies let go of what is silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long connections may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(20);
@@ -111,6 +124,10 @@ pub struct Server {
     pub closing: CancellationToken,
     /// A place for each of those that listen to updates.
     pub listeners: Arc<Semaphore>,
+    /// A place for each request that is being answered, but for those that only listen.
+    pub turns: Arc<Semaphore>,
+    /// How often those that listen are told that nothing is new.
+    pub heartbeat: Duration,
 }
 
 impl Server {
@@ -132,6 +149,8 @@ impl Server {
             exposure: Exposure::Loopback,
             closing: CancellationToken::new(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            heartbeat: HEARTBEAT,
         }
     }
 }
@@ -201,15 +220,30 @@ pub fn router(server: Server) -> Router {
         .fold(Router::new(), |router, (path, route)| router.route(path, route))
         .method_not_allowed_fallback(async || ApiError::NoMethod)
         .fallback(async || ApiError::NoRoute)
-        .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
+        .layer(packed())
+        .layer(from_fn_with_state(server.clone(), guard::stand));
     let pages = dashboard::routes();
-    let open = pages.into_iter().fold(guarded, |router, (path, route)| router.route(path, route));
-    open.route("/healthz", get(async || "ok\n"))
+    let pages =
+        pages.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
+    guarded
+        .merge(pages.layer(packed()))
+        .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guard::protect))
         .with_state(server.clone())
         .merge(otlp::routes(server))
+}
+
+/// Packs JSON and the dashboard for whoever takes them so. JSON is made anew for each request, so that speed
+/// counts; events are never packed, since they would wait to be many.
+fn packed() -> CompressionLayer<impl Predicate> {
+    let text = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        let types = ["application/json", "text/css", "text/html", "text/javascript"];
+        types.contains(&media_type(headers))
+    };
+    let worth_it = SizeAbove::new(WORTH_PACKING).and(text);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_it)
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {

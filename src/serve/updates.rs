@@ -26,8 +26,6 @@ use super::positions::{Positions, Stream};
 use super::{ApiError, Server};
 use crate::base::AgentName;
 
-/// How often to say that nothing is new. Proxies let go of what is silent for a minute.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// When a reader comes back that lost its connection.
 const RETRY: Duration = Duration::from_secs(2);
 /// Events that are looked up at once.
@@ -111,13 +109,14 @@ pub(super) async fn updates(
     let of_records = topics.updates || topics.decisions;
     let records = of_records.then(|| Records::new(server.feed, topics, agent, known));
     let hello = (!of_records).then(|| Ok(Event::default().retry(RETRY)));
+    let alive = KeepAlive::new().interval(server.heartbeat);
     let listener = Listener { records, changes, closing: server.closing, _turn: turn };
     let events = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
     });
     let events = stream::iter(hello).chain(events);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    Ok(Sse::new(events).keep_alive(alive))
 }
 
 impl Listener {
@@ -131,10 +130,13 @@ impl Listener {
             }
         };
         let change = async {
-            match changes {
-                Some(changes) => changes.next().await.map(Event::from),
-                None => pending().await,
+            if let Some(changes) = changes
+                && let Some(named) = changes.next().await
+            {
+                return Some(named.into());
             }
+            // Where no agents are held none changes, and the rest goes on.
+            pending().await
         };
         // One of them is given up each time, which loses nothing of it.
         let either = async {

@@ -4,6 +4,8 @@
 mod agent;
 mod api;
 mod api_document;
+mod api_limits;
+mod api_secrets;
 mod api_updates;
 mod assembly;
 mod attacks;
