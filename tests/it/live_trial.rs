@@ -119,6 +119,26 @@ fn decisions(log: &dyn Log) -> Vec<Decision> {
     records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
 }
 
+/// The list has the trial and the trend.
+async fn listed(place: &Place) {
+    let rows = |told: &Value| told.as_array().map_or(0, Vec::len);
+    let list = place.until("/api/agents", |list| rows(&list["items"]) > 0).await;
+    let line = list["items"].as_array().unwrap().last().unwrap();
+    let trial = &line["trial"];
+    assert_eq!((&trial["kind"], &trial["candidate"]), (&json!("trial"), &json!(2)));
+    assert_eq!((trial.as_object().unwrap().len(), rows(&line["trend"][0])), (11, 6));
+}
+
+/// What was decided on v2, and on what numbers.
+fn promoted(made: &[Decision]) {
+    let mut of_v2 = made.iter().filter(|decision| decision.version == Some(VersionNumber(2)));
+    let names: Vec<_> = of_v2.clone().map(|decision| decision.decision.as_str()).collect();
+    assert_eq!(names, ["trial_started", "promoted"]);
+    let trial = of_v2.next_back().unwrap().trial.as_ref().expect("its numbers");
+    assert!(trial.gain.reached && !trial.harm.reached, "{trial:#?}");
+    assert!(trial.course.len() > 1, "{trial:#?}");
+}
+
 #[test]
 fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
     let check = |place: &Place, log: &dyn Fn() -> Box<dyn Log>| {
@@ -143,13 +163,8 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             assert!(tried > 50 && tried < 150, "{tried}");
             let file = place.repo().join("configs/sim-triage_agent_trial.yaml");
             place.until_file(&file, |text| text.contains("share_bp: 5000")).await;
-            let rows = |told: &Value| told.as_array().map_or(0, Vec::len);
-            let list = place.until("/api/agents", |list| rows(&list["items"]) > 0).await;
-            let line = list["items"].as_array().unwrap().last().unwrap();
-            let trial = &line["trial"];
-            assert_eq!((&trial["kind"], &trial["candidate"]), (&json!("trial"), &json!(2)));
-            assert_eq!((trial.as_object().unwrap().len(), rows(&line["trend"][0])), (11, 6));
-            assert!(rows(&line["trend"]) > 0 && rows(&view["past"]) > 0, "{view:#}");
+            assert!(!view["past"].as_array().unwrap().is_empty(), "{view:#}");
+            listed(place).await;
             let status = place.command(&["status", "sim-triage"]).output().unwrap();
             let status = String::from_utf8(status.stdout).unwrap();
             assert!(status.contains("v2 on trial against v1"), "{status}");
@@ -169,14 +184,7 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             let told = caller.ask(&kept.next_back().unwrap()).await;
             assert_eq!((&told["version"], &told["because"]), (&json!(1), &json!("holdback")));
 
-            let made = decisions(log().as_ref());
-            let mut of_v2 =
-                made.iter().filter(|decision| decision.version == Some(VersionNumber(2)));
-            let names: Vec<_> = of_v2.clone().map(|decision| decision.decision.as_str()).collect();
-            assert_eq!(names, ["trial_started", "promoted"]);
-            let trial = of_v2.next_back().unwrap().trial.as_ref().expect("its numbers");
-            assert!(trial.gain.reached && !trial.harm.reached, "{trial:#?}");
-            assert!(trial.course.len() > 1, "{trial:#?}");
+            promoted(&decisions(log().as_ref()));
             let prompts = place.repo().join("configs/sim-triage_agent_prompts.yaml");
             place.until_file(&prompts, |text| text.contains("[w1]")).await;
             place.until_file(&file, |text| text.contains("kind: holdback")).await;
