@@ -11,11 +11,14 @@ pub(crate) fn place() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/throughput")
 }
 
-/// `program` on `cpus` alone, if any are named.
+/// `program` on `cpus` alone, if any are named. It does not outlive this process, however that ends.
 pub(crate) fn pinned(program: impl AsRef<std::ffi::OsStr>, cpus: Option<&str>) -> Command {
-    let Some(cpus) = cpus else { return Command::new(program) };
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", cpus]).arg(program);
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if let Some(cpus) = cpus {
+        command.args(["taskset", "--cpu-list", cpus]);
+    }
+    command.arg(program);
     command
 }
 
@@ -47,7 +50,8 @@ impl Broker {
     /// A new one, with nothing on it.
     pub(crate) fn start(cpus: Option<&str>) -> Result<Self> {
         clean()?;
-        let mut script = pinned(script(), cpus)
+        let mut command = pinned(script(), cpus);
+        let mut script = command
             .args(["run", "--dir"])
             .arg(folder())
             .stdin(Stdio::piped())

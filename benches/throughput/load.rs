@@ -14,7 +14,7 @@ pub(crate) enum Shape {
     /// About 1 KB: a few calls of tools.
     #[value(name = "1k")]
     Small,
-    /// About 8 KB: a dozen or two, with thoughts between them.
+    /// About 8 KB: over a dozen, with thoughts between them.
     #[value(name = "8k")]
     Large,
 }
@@ -30,8 +30,8 @@ impl Shape {
     /// Rounds of thinking and calling, and words in a thought.
     fn extent(self, rng: &mut Rng) -> (u32, usize) {
         match self {
-            Self::Small => (rng.u32(1..=4), rng.usize(6..=14)),
-            Self::Large => (rng.u32(14..=22), rng.usize(16..=32)),
+            Self::Small => (rng.u32(1..=3), rng.usize(6..=14)),
+            Self::Large => (rng.u32(13..=20), rng.usize(16..=32)),
         }
     }
 }

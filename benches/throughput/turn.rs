@@ -84,8 +84,8 @@ pub(crate) fn take(
         Finish::Drained(stages) => {
             running.stop()?;
             // The others have groups of this turn's own, which nobody meets again.
-            let groups = stages.iter().map(Stage::group).filter(|group| *group != turn.id);
-            groups.map(|group| cluster.delete_group(group)).collect::<Result<()>>()?;
+            let mut groups = stages.iter().map(Stage::group).filter(|group| *group != turn.id);
+            groups.try_for_each(|group| cluster.delete_group(group))?;
         }
         Finish::Ends => {
             let mut running = running;
