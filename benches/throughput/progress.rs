@@ -17,20 +17,26 @@ const MARKS: i64 = 64;
 pub(crate) struct Stage {
     group: String,
     topic: String,
-    client: BaseConsumer,
+    /// Asks for positions. One that reads only what is committed would wait for open transactions first.
+    asking: BaseConsumer,
+    /// Looks at what stands behind them.
+    reading: BaseConsumer,
 }
 
 impl Stage {
     pub(crate) fn new(brokers: &str, group: &str, topic: &str) -> Result<Self> {
-        // Never joins: it only asks as if it were one of the group.
-        let client = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("group.id", group)
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .create()?;
-        Ok(Self { group: group.to_owned(), topic: topic.to_owned(), client })
+        // Neither joins: they only ask as if they were of the group.
+        let client = |isolation: &str| {
+            ClientConfig::new()
+                .set("bootstrap.servers", brokers)
+                .set("group.id", group)
+                .set("isolation.level", isolation)
+                .set("enable.auto.commit", "false")
+                .set("enable.partition.eof", "true")
+                .create()
+        };
+        let (asking, reading) = (client("read_uncommitted")?, client("read_committed")?);
+        Ok(Self { group: group.to_owned(), topic: topic.to_owned(), asking, reading })
     }
 
     pub(crate) fn group(&self) -> &str {
@@ -38,7 +44,7 @@ impl Stage {
     }
 
     fn partitions(&self) -> Result<TopicPartitionList> {
-        let metadata = self.client.fetch_metadata(Some(&self.topic), ANSWER)?;
+        let metadata = self.asking.fetch_metadata(Some(&self.topic), ANSWER)?;
         let topic = metadata.topics().first().context("no metadata")?;
         let mut list = TopicPartitionList::new();
         for partition in topic.partitions() {
@@ -53,7 +59,7 @@ impl Stage {
         if partitions.count() == 0 {
             bail!("topic {} does not exist", self.topic);
         }
-        match self.client.committed_offsets(partitions, ANSWER) {
+        match self.asking.committed_offsets(partitions, ANSWER) {
             Err(KafkaError::MetadataFetch(
                 Code::NotCoordinator
                 | Code::CoordinatorNotAvailable
@@ -77,7 +83,7 @@ impl Stage {
         let mut rest = TopicPartitionList::new();
         for element in committed.elements() {
             let number = element.partition();
-            let (_, end) = self.client.fetch_watermarks(&self.topic, number, ANSWER)?;
+            let (_, end) = self.asking.fetch_watermarks(&self.topic, number, ANSWER)?;
             let at = position(element.offset());
             if end - at > MARKS {
                 return Ok(false);
@@ -89,9 +95,9 @@ impl Stage {
         if rest.count() == 0 {
             return Ok(true);
         }
-        self.client.assign(&rest)?;
+        self.reading.assign(&rest)?;
         let drained = self.only_marks(rest.count());
-        self.client.unassign()?;
+        self.reading.unassign()?;
         drained
     }
 
@@ -100,7 +106,7 @@ impl Stage {
     fn only_marks(&self, partitions: usize) -> Result<bool> {
         let (begun, mut ended) = (Instant::now(), 0);
         while ended < partitions {
-            match self.client.poll(Duration::from_millis(100)) {
+            match self.reading.poll(Duration::from_millis(100)) {
                 Some(Ok(_)) => return Ok(false),
                 Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
                 Some(Err(problem)) => return Err(problem.into()),
@@ -108,9 +114,9 @@ impl Stage {
                 None => {}
             }
         }
-        for element in self.client.position()?.elements() {
+        for element in self.reading.position()?.elements() {
             let (_, end) =
-                self.client.fetch_watermarks(&self.topic, element.partition(), ANSWER)?;
+                self.asking.fetch_watermarks(&self.topic, element.partition(), ANSWER)?;
             if position(element.offset()) < end {
                 return Ok(false);
             }

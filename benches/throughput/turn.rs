@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker::{Broker, pinned};
@@ -60,6 +60,8 @@ impl Running {
     }
 }
 
+/// Whatever comes of it, nothing is left for the next turn to meet; what a failed one kept and said stays in its
+/// folder.
 pub(crate) fn take(
     kind: Kind,
     turn: &Turn<'_>,
@@ -71,31 +73,36 @@ pub(crate) fn take(
     if let Some(topic) = &plan.topic {
         cluster.create_topic(topic)?;
     }
-    let running = start(&plan, turn)?;
-    let watched = Watch { turn, broker, pid: running.0.id(), begun: Instant::now(), peak: 0 };
-    let measured = match watched.until(&plan.finish) {
-        Ok(measured) => measured,
-        Err(problem) => {
-            drop(running);
-            bail!("{problem:#}{}", last_words(turn));
-        }
-    };
+    let result = attempt(&plan, turn, broker, produced);
+    if let Finish::Drained(stages) = &plan.finish {
+        // The others have groups of this turn's own.
+        let mut groups = stages.iter().map(Stage::group).filter(|group| *group != turn.id);
+        groups.try_for_each(|group| cluster.delete_group(group))?;
+    }
+    cluster.delete_topics(Some(&turn.load.topic()))?;
+    if result.is_ok() {
+        std::fs::remove_dir_all(&turn.dir)?;
+    }
+    result
+}
+
+fn attempt(plan: &Plan, turn: &Turn<'_>, broker: &Broker, produced: &Produced) -> Result<Measured> {
+    let mut running = start(plan, turn)?;
+    let watch = Watch { turn, broker, pid: running.0.id(), begun: Instant::now(), peak: 0 };
+    let measured = watch.until(&plan.finish);
+    let measured = measured.map_err(|problem| anyhow!("{problem:#}{}", last_words(turn)))?;
     match &plan.finish {
-        Finish::Drained(stages) => {
+        // Before it is told to end, as it might commit the rest only then.
+        Finish::Drained(_) => {
+            plan.answer.check(turn.brokers, produced)?;
             running.stop()?;
-            // The others have groups of this turn's own, which nobody meets again.
-            let mut groups = stages.iter().map(Stage::group).filter(|group| *group != turn.id);
-            groups.try_for_each(|group| cluster.delete_group(group))?;
         }
         Finish::Ends => {
-            let mut running = running;
             let status = running.0.wait()?;
             ensure!(status.success(), "it ended with {status}{}", last_words(turn));
+            plan.answer.check(turn.brokers, produced)?;
         }
     }
-    plan.answer.check(turn.brokers, produced)?;
-    cluster.delete_topics(Some(&turn.load.topic()))?;
-    std::fs::remove_dir_all(&turn.dir)?;
     Ok(measured)
 }
 
