@@ -173,7 +173,11 @@ impl Watch<'_> {
                 return self.measured(first, look, finish);
             }
             if self.begun.elapsed() > self.turn.options.limit() {
-                bail!("not done after {} s, {records} records committed", self.turn.options.limit);
+                let limit = self.turn.options.limit;
+                match finish {
+                    Finish::Drained(_) => bail!("{records} records after {limit} s"),
+                    Finish::Ends => bail!("not done after {limit} s"),
+                }
             }
             std::thread::park_timeout(LOOK);
         }
