@@ -5,12 +5,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
@@ -135,18 +137,14 @@ public final class Windows {
 
     private static StreamsBuilder topology(Map<String, String> given) {
         StreamsBuilder builder = new StreamsBuilder();
-        KStream<String, Sums> runs;
-        KGroupedStream<String, Sums> byAgent;
         KStream<String, Run> traces = builder.stream(
             given.get("topic"), Consumed.with(Serdes.String(), RUN).withTimestampExtractor(Windows::end));
-        Grouped<String, Sums> grouped = Grouped.with("agents", Serdes.String(), Sums.SERDE);
-        if (given.get("keys").equals("trusted")) {
-            runs = traces.mapValues(Sums::of);
-            byAgent = runs.groupByKey(grouped);
-        } else {
-            runs = traces.map((key, run) -> org.apache.kafka.streams.KeyValue.pair(run.agent(), Sums.of(run)));
-            byAgent = runs.groupByKey(grouped);
-        }
+        // A key that may have changed has records placed anew, by a topic in between.
+        KStream<String, Sums> runs = given.get("keys").equals("trusted")
+            ? traces.mapValues(Sums::of)
+            : traces.map((key, run) -> KeyValue.pair(run.agent(), Sums.of(run)));
+        KGroupedStream<String, Sums> byAgent =
+            runs.groupByKey(Grouped.with("agents", Serdes.String(), Sums.SERDE));
         Duration length = Duration.ofMillis(Long.parseLong(given.get("window-ms")));
         Duration grace = Duration.ofMillis(Long.parseLong(given.get("grace-ms")));
         Duration kept = length.plus(grace);
@@ -177,7 +175,7 @@ public final class Windows {
     }
 
     public static void main(String[] arguments) {
-        Map<String, String> given = new java.util.HashMap<>();
+        Map<String, String> given = new HashMap<>();
         for (String argument : arguments) {
             String[] parts = argument.split("=", 2);
             given.put(parts[0], parts[1]);
