@@ -18,7 +18,7 @@ mod windows;
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser as _;
 
 use crate::broker::{Broker, place};
@@ -43,14 +43,15 @@ fn main() -> Result<()> {
     }
     let broker = Broker::start(options.broker_cpus())?;
     let cluster = Cluster::connect(&broker.address)?;
-    let mut tables = Vec::new();
+    let (mut tables, mut failed) = (Vec::new(), 0);
     for load in loads(&options) {
         remark(&format!("{}: writing {} traces", load.name(), load.traces));
         cluster.delete_topics(None)?;
         cluster.create_topics(&load)?;
         let produced = produce(&broker.address, load)?;
-        let table =
-            Table::new(&produced, &rounds(&turns, &options, (&broker, &cluster), &produced));
+        let taken = rounds(&turns, &options, (&broker, &cluster), &produced);
+        failed += taken.iter().map(|turns| turns.problems.len()).sum::<usize>();
+        let table = Table::new(&produced, &taken);
         if !options.json {
             writeln!(std::io::stdout(), "{}", table.text())?;
         }
@@ -59,6 +60,7 @@ fn main() -> Result<()> {
     if options.json {
         writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&tables)?)?;
     }
+    ensure!(failed == 0, "{failed} turns have no figure");
     Ok(())
 }
 

@@ -16,11 +16,10 @@ pub(super) fn plan(turn: &Turn<'_>) -> Result<Plan> {
     let out = format!("{}-windows", turn.id);
     let told = [turn.told(), vec![format!("out={out}")]].concat().join(" ");
     let state = state.display().to_string();
-    // In whole seconds, and 0 would be after each batch.
-    let interval = turn.options.commit_ms.div_ceil(1000).max(1).to_string();
     let threads = turn.options.threads.to_string();
-    let words = ["-m", "bytewax.run", "bytewax_windows", "-r", &state, "-b", "0"];
-    let more = ["-s", &interval, "-w", &threads];
+    let words = ["-m", "bytewax.run", "bytewax_windows", "-r", &state];
+    // Ten seconds between snapshots, which are kept no longer than needed.
+    let more = ["-s", "10", "-b", "0", "-w", &threads];
     Ok(Plan {
         program,
         arguments: words.iter().chain(&more).map(|word| (*word).to_owned()).collect(),
