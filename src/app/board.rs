@@ -1,34 +1,33 @@
 //! The agents for callers over HTTP: the log's tables, kept in memory by following them. An agent is put
 //! together when somebody looks at it, and again only after something of it has changed, so that an answer
-//! costs what it shows and not what there is.
+//! costs what it shows and not what there is. That happens beside what is held, so that whoever looks waits
+//! for nobody's page.
 //!
 //! Nothing is read before somebody has asked for an agent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::codec;
-use super::restore::assemble;
-use super::role::RoleError;
+use super::codec::{self, CodecError};
+use super::known::{Known, Look};
 use crate::base::AgentName;
 use crate::consume::{Record, Topic};
 use crate::fold::Exemplars;
-use crate::govern::{Agent, AgentView, VersionRecord};
-use crate::serve::{Agents, ApiError, Page};
+use crate::govern::{AgentView, VersionRecord};
+use crate::serve::{Agents, ApiError, Changed, Changes, Page};
 
 /// How long a caller waits for the first reading.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long an agent's state may not fit together before that is taken to be so: what one step wrote may
-/// arrive in parts.
-const SETTLES: Duration = Duration::from_secs(2);
 
 /// What is held of the tables.
 pub(super) struct Board {
     held: Mutex<Held>,
     read: Condvar,
+    changes: watch::Sender<Changes>,
     wanted: CancellationToken,
 }
 
@@ -37,24 +36,19 @@ struct Held {
     agents: BTreeMap<AgentName, Known>,
     states_read: bool,
     versions_read: bool,
-}
-
-/// What is known of one agent.
-#[derive(Default)]
-struct Known {
-    states: HashMap<Vec<u8>, Record>,
-    versions: HashMap<Vec<u8>, Record>,
-    view: Option<Arc<AgentView>>,
-    /// Whether something came after the view was made.
-    changed: bool,
-    /// Since when it does not fit together.
-    broken: Option<Instant>,
+    changes: Changes,
+    /// Those that changed since all were read, by the number of their last change.
+    changed: BTreeMap<u64, AgentName>,
 }
 
 impl Board {
     pub(super) fn new() -> Self {
-        let (held, read) = (Mutex::default(), Condvar::new());
-        Self { held, read, wanted: CancellationToken::new() }
+        Self {
+            held: Mutex::default(),
+            read: Condvar::new(),
+            changes: watch::Sender::default(),
+            wanted: CancellationToken::new(),
+        }
     }
 
     /// Is cancelled as soon as somebody has asked for an agent.
@@ -71,34 +65,57 @@ impl Board {
         let mut held = self.held();
         *held.read_of(topic) = false;
         for known in held.agents.values_mut() {
-            known.of(topic).clear();
-            known.changed = true;
+            known.forget(topic);
         }
+        held.changed.clear();
+        self.tell(&mut held);
     }
 
     /// Takes what came on `topic`, and whether that is all that stood there at first.
     pub(super) fn take(&self, topic: Topic, records: Vec<Record>, all: bool) {
         let mut held = self.held();
+        let before = held.changes.last;
         for record in records {
-            match codec::agent_of(&record) {
-                Ok(agent) => held.agents.entry(agent).or_default().take(topic, record),
-                Err(problem) => tracing::error!(%problem, "left out a record of an agent"),
+            if let Err(problem) = held.take(topic, record, before) {
+                tracing::error!(%problem, "left out a record of an agent");
             }
         }
         if all && !*held.read_of(topic) {
             *held.read_of(topic) = true;
-            held.agents.retain(|_, known| !known.states.is_empty() || !known.versions.is_empty());
+            held.agents.retain(|_, known| !known.is_empty());
+            if held.is_read() {
+                held.changes.last += 1;
+                held.changes.all = held.changes.last;
+            }
             self.read.notify_all();
         }
+        self.tell(&mut held);
+    }
+
+    /// Wakes those that wait for changes, if there are any.
+    fn tell(&self, held: &mut Held) {
+        held.changes.read = held.is_read();
+        let now = held.changes;
+        self.changes.send_if_modified(|told| std::mem::replace(told, now) != now);
     }
 
     /// Everything, once it has been read.
     fn ready(&self) -> Result<MutexGuard<'_, Held>, ApiError> {
         self.wanted.cancel();
-        let unread = |held: &mut Held| !(held.states_read && held.versions_read);
+        let unread = |held: &mut Held| !held.is_read();
         let waited = self.read.wait_timeout_while(self.held(), PATIENCE, unread);
         let (held, late) = waited.unwrap_or_else(PoisonError::into_inner);
         if late.timed_out() { Err(ApiError::NotReady) } else { Ok(held) }
+    }
+
+    /// Keeps views that were made, each with what had come by then.
+    fn keep(&self, views: impl IntoIterator<Item = (AgentName, u64, Arc<AgentView>)>) {
+        let mut held = self.held();
+        for (name, stamp, view) in views {
+            if let Some(known) = held.agents.get_mut(&name) {
+                known.keep(stamp, view);
+            }
+        }
     }
 }
 
@@ -107,100 +124,105 @@ impl Held {
         if topic == Topic::AgentState { &mut self.states_read } else { &mut self.versions_read }
     }
 
-    fn known(&mut self, agent: &AgentName) -> Result<&mut Known, ApiError> {
-        let known = self.agents.get_mut(agent).filter(|known| !known.states.is_empty());
+    fn is_read(&self) -> bool {
+        self.states_read && self.versions_read
+    }
+
+    /// Takes `record`. However much comes of an agent after change number `before`, it is one change.
+    fn take(&mut self, topic: Topic, record: Record, before: u64) -> Result<(), CodecError> {
+        let agent = codec::agent_of(&record)?;
+        let read = self.is_read();
+        let known = self.agents.entry(agent.clone()).or_default();
+        known.take(topic, record);
+        if read && known.change <= before {
+            self.changed.remove(&known.change);
+            self.changes.last += 1;
+            known.change = self.changes.last;
+            self.changed.insert(known.change, agent);
+        }
+        Ok(())
+    }
+
+    fn known(&self, agent: &AgentName) -> Result<&Known, ApiError> {
+        let known = self.agents.get(agent).filter(|known| known.is_there());
         known.ok_or_else(|| ApiError::NoAgent(agent.to_string()))
     }
-}
 
-impl Known {
-    fn of(&mut self, topic: Topic) -> &mut HashMap<Vec<u8>, Record> {
-        if topic == Topic::AgentState { &mut self.states } else { &mut self.versions }
-    }
-
-    fn take(&mut self, topic: Topic, record: Record) {
-        self.changed = true;
-        if record.value.is_empty() {
-            self.of(topic).remove(&record.key);
-        } else {
-            self.of(topic).insert(record.key.clone(), record);
-        }
-    }
-
-    fn agent(&self) -> Result<Agent, RoleError> {
-        let agents = assemble(self.states.values().cloned(), self.versions.values().cloned())?;
-        let mut agents = agents.into_values().flat_map(BTreeMap::into_values);
-        agents.next().ok_or(RoleError::Panicked("an agent without state".to_owned()))
-    }
-
-    /// It as it stands. While a step is still coming in, as it stood before.
-    fn view(&mut self) -> Result<Arc<AgentView>, ApiError> {
-        if let Some(view) = self.view.as_ref().filter(|_| !self.changed) {
-            return Ok(view.clone());
-        }
-        match self.agent() {
-            Ok(agent) => {
-                let view = Arc::new(agent.view());
-                (self.view, self.changed, self.broken) = (Some(view.clone()), false, None);
-                Ok(view)
-            }
-            Err(problem) => {
-                let since = *self.broken.get_or_insert_with(Instant::now);
-                let settled = since.elapsed() > SETTLES;
-                match self.view.as_ref().filter(|_| !settled) {
-                    Some(view) => Ok(view.clone()),
-                    None if settled => Err(ApiError::Internal(problem.to_string())),
-                    None => Err(ApiError::NotReady),
-                }
-            }
-        }
+    /// A page without its agents, and what is to be looked at for them.
+    fn page(&self, after: Option<&AgentName>, limit: usize) -> (Page, Vec<(AgentName, Look)>) {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let total = self.agents.values().filter(|known| known.is_there()).count();
+        let from = after.map_or(Unbounded, Excluded);
+        let rest = self.agents.range::<AgentName, _>((from, Unbounded));
+        let mut rest = rest.filter(|(_, known)| known.is_there());
+        let looks = rest.by_ref().take(limit).map(|(name, known)| (name.clone(), known.look()));
+        let looks: Vec<_> = looks.collect();
+        let last = looks.last().filter(|_| rest.next().is_some());
+        let next = last.map(|(name, _)| name.clone());
+        (Page { total, next, ..Page::default() }, looks)
     }
 }
 
 impl Agents for Board {
     fn page(&self, after: Option<&AgentName>, limit: usize) -> Result<Page, ApiError> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let mut held = self.ready()?;
-        let total = held.agents.values().filter(|known| !known.states.is_empty()).count();
-        let mut page = Page { total, ..Page::default() };
-        let from = after.map_or(Unbounded, Excluded);
-        let mut rest = held.agents.range_mut::<AgentName, _>((from, Unbounded));
-        let mut rest = rest.by_ref().filter(|(_, known)| !known.states.is_empty()).peekable();
-        let mut last = None;
-        for (name, known) in rest.by_ref().take(limit) {
-            match known.view() {
-                Ok(view) => page.agents.push(view),
+        let (mut page, looks) = self.ready()?.page(after, limit);
+        let mut made = Vec::new();
+        for (name, look) in looks {
+            let parts = match look {
+                Look::There(view) => {
+                    page.agents.push(view);
+                    continue;
+                }
+                Look::ToMake(parts) => parts,
+            };
+            match parts.view() {
+                Ok((stamp, view)) => {
+                    page.agents.push(view.clone());
+                    made.push((name, stamp, view));
+                }
                 Err(ApiError::NotReady) => {}
                 Err(problem) => {
                     tracing::error!(agent = %name, %problem, "an agent cannot be shown");
-                    page.unreadable.push(name.clone());
+                    page.unreadable.push(name);
                 }
             }
-            last = Some(name);
         }
-        page.next = rest.peek().is_some().then(|| last.cloned()).flatten();
+        self.keep(made);
         Ok(page)
     }
 
     fn one(&self, agent: &AgentName) -> Result<Arc<AgentView>, ApiError> {
-        self.ready()?.known(agent)?.view()
+        let look = self.ready()?.known(agent)?.look();
+        let (stamp, view) = match look {
+            Look::There(view) => return Ok(view),
+            Look::ToMake(parts) => parts.view()?,
+        };
+        self.keep([(agent.clone(), stamp, view.clone())]);
+        Ok(view)
     }
 
     fn versions(&self, agent: &AgentName) -> Result<Vec<VersionRecord>, ApiError> {
-        let mut held = self.ready()?;
-        let records = held.known(agent)?.versions.values();
-        let read = records.map(codec::from_json::<VersionRecord>).collect::<Result<Vec<_>, _>>();
-        let mut versions = read.map_err(|problem| ApiError::Internal(problem.to_string()))?;
-        versions.sort_by_key(|record| record.version.number);
-        Ok(versions)
+        let parts = self.ready()?.known(agent)?.parts();
+        parts.versions().map_err(|problem| ApiError::Internal(problem.to_string()))
     }
 
     fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError> {
-        let mut held = self.ready()?;
-        // One that does not fit together is answered as the view is.
-        let known = held.known(agent)?;
-        known.view()?;
-        known.agent().map(|agent| agent.exemplars()).map_err(|_| ApiError::NotReady)
+        let parts = self.ready()?.known(agent)?.parts();
+        parts.exemplars()
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.wanted.cancel();
+        self.changes.subscribe()
+    }
+
+    fn changed(&self, after: u64, most: usize) -> Changed {
+        let held = self.held();
+        let Changes { last, all, .. } = held.changes;
+        let since = held.changed.range(after.saturating_add(1)..).map(|(_, name)| name.clone());
+        let agents: Vec<_> = since.take(most.saturating_add(1)).collect();
+        let few = after >= all && agents.len() <= most;
+        Changed { agents: few.then_some(agents), last }
     }
 }
 
@@ -209,6 +231,7 @@ mod tests {
     use super::*;
     use crate::base::EventTime;
     use crate::consume::NewRecord;
+    use crate::govern::Agent;
 
     fn record(new: NewRecord, offset: u64) -> Record {
         let NewRecord { topic, key, value, headers } = new;
@@ -267,8 +290,7 @@ mod tests {
         // For a while it may be half of a step.
         assert!(matches!(board.one(&name(1)), Err(ApiError::NotReady)));
         assert_eq!(board.page(None, 10).unwrap().agents.len(), 2);
-        let long_ago = Instant::now().checked_sub(SETTLES * 2).unwrap();
-        board.held().known(&name(1)).unwrap().broken = Some(long_ago);
+        board.held().known(&name(1)).unwrap().parts().age();
         assert!(matches!(board.one(&name(1)), Err(ApiError::Internal(_))));
         let page = board.page(None, 10).unwrap();
         assert_eq!((page.agents.len(), page.unreadable), (2, vec![name(1)]));
@@ -281,5 +303,83 @@ mod tests {
         board.take(Topic::AgentState, state(1), true);
         assert!(matches!(board.one(&name(0)), Err(ApiError::NoAgent(_))));
         assert!(board.one(&name(1)).is_ok());
+    }
+
+    /// Who changed after `after`, in order, and the number to go on from.
+    fn changed(board: &Board, after: u64) -> (Option<Vec<AgentName>>, u64) {
+        let Changed { mut agents, last } = board.changed(after, 3);
+        agents.iter_mut().for_each(|names| names.sort_unstable());
+        (agents, last)
+    }
+
+    #[test]
+    fn a_change_is_told_once_to_whoever_has_not_heard_of_it() {
+        let board = board(9);
+        let first = *board.changes().borrow();
+        assert_eq!(first, Changes { last: 1, all: 1, read: true });
+        assert_eq!(changed(&board, 1), (Some(Vec::new()), 1));
+        board.take(Topic::AgentState, [state(2), state(1), state(2)].concat(), true);
+        assert_eq!(changed(&board, 1), (Some(vec![name(1), name(2)]), 3));
+        board.take(Topic::AgentState, state(2), true);
+        assert_eq!(changed(&board, 1), (Some(vec![name(1), name(2)]), 4));
+        assert_eq!(changed(&board, 3), (Some(vec![name(2)]), 4));
+        assert_eq!(changed(&board, 4), (Some(Vec::new()), 4));
+        board.take(Topic::AgentState, (3..5).flat_map(state).collect(), true);
+        assert_eq!(changed(&board, 1), (None, 6), "they are too many");
+        assert_eq!(changed(&board, 4), (Some(vec![name(3), name(4)]), 6));
+        assert_eq!(board.held().changed.len(), 4, "each stands there once");
+    }
+
+    #[test]
+    fn what_is_read_anew_may_have_changed_everywhere() {
+        let board = board(2);
+        let mut changes = board.changes();
+        board.take(Topic::AgentState, state(1), true);
+        board.begin(Topic::AgentState);
+        assert!(!changes.borrow_and_update().read);
+        board.take(Topic::AgentState, state(1), false);
+        assert!(!changes.has_changed().unwrap(), "it is not there yet");
+        board.take(Topic::AgentState, Vec::new(), true);
+        let Changes { last, all, read } = *changes.borrow_and_update();
+        assert!(read && last == all);
+        assert_eq!(changed(&board, last - 1), (None, last));
+        board.take(Topic::AgentState, state(0), true);
+        assert_eq!(changed(&board, last), (Some(vec![name(0)]), last + 1));
+        board.take(Topic::AgentState, Vec::new(), true);
+        assert_eq!(changes.borrow_and_update().last, last + 1);
+        board.take(Topic::AgentState, Vec::new(), true);
+        assert!(!changes.has_changed().unwrap(), "nobody is woken for nothing");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_view_that_somebody_else_wants() {
+        let board = Arc::new(board(3));
+        let parts = |number| board.held().known(&name(number)).unwrap().parts();
+        let (first, second) = (parts(0), parts(1));
+        let held_up = second.hold_up();
+        let others = board.clone();
+        let page = std::thread::spawn(move || others.page(None, 10).unwrap());
+        while !first.is_made() {
+            std::thread::yield_now();
+        }
+        assert!(board.held.try_lock().is_ok(), "nothing is locked but that one");
+        assert!(board.one(&name(0)).is_ok() && board.one(&name(2)).is_ok());
+        board.take(Topic::AgentState, state(2), true);
+        assert_eq!(board.page(Some(&name(1)), 10).unwrap().agents.len(), 1);
+        assert!(!page.is_finished());
+        drop(held_up);
+        assert_eq!(page.join().unwrap().agents.len(), 3);
+    }
+
+    #[test]
+    fn a_view_that_was_overtaken_is_not_kept() {
+        let board = board(1);
+        let stale = board.held().known(&name(0)).unwrap().parts();
+        board.take(Topic::AgentState, state(0), true);
+        let (stamp, view) = stale.view().unwrap();
+        board.keep([(name(0), stamp, view.clone())]);
+        let now = board.one(&name(0)).unwrap();
+        assert!(!Arc::ptr_eq(&now, &view));
+        assert!(Arc::ptr_eq(&now, &stale.view().unwrap().1), "and the newest serves all");
     }
 }

@@ -20,6 +20,7 @@ mod board;
 mod codec;
 mod decode;
 mod housekeeping;
+mod known;
 mod meta_agent;
 mod optimize;
 mod orders;
@@ -168,6 +169,7 @@ impl App {
             otel: Arc::new(self.config.otel.rules.clone()),
             ready,
             token: self.config.http.token.clone(),
+            read_token: self.config.http.read_token.clone(),
             exposure: if local { Exposure::Loopback } else { Exposure::Network },
             ..Server::new(self.log.clone(), self.metrics.clone())
         })

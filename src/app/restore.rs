@@ -1,5 +1,6 @@
 //! Agents put together again from the log's tables.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use super::codec;
@@ -27,19 +28,21 @@ pub fn restore(
 /// # Errors
 /// As [`restore`].
 pub(super) fn assemble(
-    states: impl IntoIterator<Item = Record>,
-    versions: impl IntoIterator<Item = Record>,
+    states: impl IntoIterator<Item = impl Borrow<Record>>,
+    versions: impl IntoIterator<Item = impl Borrow<Record>>,
 ) -> Result<BTreeMap<i32, BTreeMap<AgentName, Agent>>, RoleError> {
     let mut contents: BTreeMap<AgentName, Vec<Version>> = BTreeMap::new();
     for record in versions {
-        let VersionRecord { version, .. } = codec::from_json(&record)?;
-        contents.entry(codec::agent_of(&record)?).or_default().push(version);
+        let record = record.borrow();
+        let VersionRecord { version, .. } = codec::from_json(record)?;
+        contents.entry(codec::agent_of(record)?).or_default().push(version);
     }
     let mut stored: BTreeMap<(i32, AgentName), Pieces> = BTreeMap::new();
     for record in states {
-        let name = codec::agent_of(&record)?;
+        let record = record.borrow();
+        let name = codec::agent_of(record)?;
         let pieces = stored.entry((record.partition, name.clone())).or_default();
-        codec::piece(&name, &record, pieces)?;
+        codec::piece(&name, record, pieces)?;
     }
     let mut agents: BTreeMap<i32, BTreeMap<AgentName, Agent>> = BTreeMap::new();
     for ((partition, name), pieces) in stored {

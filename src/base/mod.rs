@@ -1,4 +1,5 @@
-//! Words that every stage shares: names, numbers, event time, digests, marks of change and the clock.
+//! Words that every stage shares: names, numbers, event time, digests, short numbers, marks of change and
+//! the clock.
 //!
 //! Pure but for [`Clock`], which is the one door to the wall clock. May use no other module.
 
@@ -7,6 +8,7 @@ mod day;
 mod digest;
 mod metrics;
 mod name;
+mod round;
 mod time;
 mod tracked;
 
@@ -15,5 +17,6 @@ pub use day::{Day, InvalidDay};
 pub use digest::Digest;
 pub use metrics::Metrics;
 pub use name::{AgentName, InvalidAgentName, VersionNumber};
+pub use round::rounded;
 pub use time::EventTime;
 pub use tracked::Tracked;

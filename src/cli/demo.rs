@@ -2,11 +2,14 @@
 //! four roles and a git repo in a directory; what the agents run next is what comes out.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
@@ -26,6 +29,7 @@ use crate::simulate::{SimulatedAgent, simulated_agents};
     whetstone demo                        live, until Ctrl-C\n  \
     whetstone demo --once                 a few rounds, then a summary\n  \
     whetstone demo --once --dir ./play    keep the log and the git repo to look at\n\n\
+    While it runs, its dashboard is at the address that it prints.\n\
     The agents are simulated, and so are their traces, times and gains; windows, optimizer, guard,\n\
     trials, versions and git commits are the real ones. No model is asked and nothing leaves the machine.")]
 pub(super) struct Args {
@@ -44,6 +48,9 @@ pub(super) struct Args {
     /// Seeds the simulated world
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Where the dashboard listens on this machine; another port if that one is taken
+    #[arg(long, value_name = "PORT", default_value_t = 8087)]
+    port: u16,
 }
 
 /// What the demo differs in from the defaults: its agents run once a minute for half a minute, and what
@@ -83,9 +90,12 @@ pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
     };
     let stop = CancellationToken::new();
     let runtime = runtime()?;
+    let listener = runtime.block_on(listener(args.port)).map_err(Failure::failed)?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    env.output.remark(format!("simulated agents on the real thing; dashboard: http://{address}/"));
     let running = runtime.spawn_blocking({
         let (handle, stop) = (runtime.handle().clone(), stop.clone());
-        move || handle.block_on(app.run(None, stop))
+        move || handle.block_on(app.run(Some(listener), stop))
     });
     let mut world = World::new(agents, log, args, env);
     let enough = world.enough.clone();
@@ -100,6 +110,16 @@ pub(super) fn main(args: &Args, env: Env) -> Result<(), Failure> {
     runtime.block_on(running).map_err(Failure::failed)?.map_err(Failure::failed)?;
     shown?;
     world.summary(args.dir.as_deref())
+}
+
+/// On this machine alone.
+async fn listener(port: u16) -> std::io::Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Err(taken) if taken.kind() == ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+        }
+        bound => bound,
+    }
 }
 
 fn settings(dir: &Path) -> Result<Config, Failure> {
@@ -175,7 +195,7 @@ impl World {
 
     /// Rounds, until enough or until the app has ended.
     fn play(&mut self, running: &Running) -> Result<(), Failure> {
-        self.env.output.remark("simulated agents on the real log, roles and git repo; Ctrl-C ends");
+        self.env.output.remark("Ctrl-C ends");
         let views = self.settle(running, |world, views| {
             views.iter().filter(|view| view.active.is_some()).count() == world.agents.len()
         })?;

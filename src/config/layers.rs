@@ -102,7 +102,13 @@ impl Layers {
 
     /// Variables that hold secrets, as keys name them.
     fn named_variables(&self) -> Vec<String> {
-        let names = ["http.token_env", "kafka.security.password_env", "gate.token_env"];
+        let names = [
+            "http.token_env",
+            "http.read_token_env",
+            "kafka.security.password_env",
+            "gate.token_env",
+            "telemetry.token_env",
+        ];
         let mut named: Vec<_> =
             names.iter().filter_map(|key| self.text(&Key::default().join(key))).collect();
         if let Some(passed) = self.text(&Key::default().join("gate.environment")) {

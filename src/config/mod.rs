@@ -108,6 +108,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// What requests that change anything must bring; nothing if there is none.
     pub token: Option<SecretString>,
+    /// What requests that only read may bring instead; nothing if there is none.
+    pub read_token: Option<SecretString>,
 }
 
 /// Which parts run in this process.

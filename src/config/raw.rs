@@ -67,6 +67,8 @@ pub(super) struct RawHttp {
     pub(super) listen: String,
     pub(super) token_env: Option<String>,
     pub(super) token_file: Option<String>,
+    pub(super) read_token_env: Option<String>,
+    pub(super) read_token_file: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

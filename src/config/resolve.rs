@@ -110,7 +110,15 @@ fn http(raw: &RawHttp, environment: &BTreeMap<String, String>, checks: &mut Chec
         let what = format!("{listen} can be reached from other machines");
         checks.problem("http.listen", format!("{what}: set http.token_env or http.token_file"));
     }
-    Http { listen, token }
+    let (variable, file) = (raw.read_token_env.as_deref(), raw.read_token_file.as_deref());
+    let read_token = configured("http.read_token", variable, file, environment, checks);
+    if let Some(which) = variable.map(|_| "env").or(file.map(|_| "file"))
+        && !asked
+    {
+        let what = "is for requests that only read: set http.token_env or http.token_file as well";
+        checks.problem(&format!("http.read_token_{which}"), what.to_owned());
+    }
+    Http { listen, token, read_token }
 }
 
 fn roles(raw: &RawRoles) -> Roles {

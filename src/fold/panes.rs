@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::Aggregate;
+use super::{Aggregate, Point};
 use crate::base::{Tracked, VersionNumber};
 
 /// The panes of one agent.
@@ -67,44 +67,61 @@ impl Panes {
         self.held.values().map(BTreeMap::len).sum()
     }
 
-    /// Drops the panes of each version that start before what `oldest` makes of its last start.
-    pub(super) fn expire(&mut self, oldest: impl Fn(i64) -> i64) {
+    /// What is left of each, were it dropped now.
+    pub(super) fn points(&self) -> impl Iterator<Item = Point> {
+        let all = self.held.iter().flat_map(|(version, panes)| {
+            panes.iter().map(|(start, pane)| Point::of(*version, *start, pane))
+        });
+        all.flatten()
+    }
+
+    /// Drops the panes of each version that start before what `oldest` makes of its last start; what is left
+    /// of them.
+    pub(super) fn expire(&mut self, oldest: impl Fn(i64) -> i64) -> Vec<Point> {
+        let mut left = Vec::new();
         for (version, panes) in &mut self.held {
             let Some(oldest) = panes.last_key_value().map(|(last, _)| oldest(*last)) else {
                 continue;
             };
             while let Some(first) = panes.first_entry().filter(|first| *first.key() < oldest) {
                 let (start, pane) = first.remove_entry();
+                left.extend(Point::of(*version, start, &pane));
                 if pane.is_stored() {
                     self.gone.insert((*version, start));
                 }
             }
         }
         self.held.retain(|_, panes| !panes.is_empty());
+        left
     }
 
     /// Drops panes until there are no more than `most`, those whose latest run is the oldest first.
     /// Their starts would not do: count windows number from 0 in each version, and the newest
-    /// version's would go first.
-    pub(super) fn make_room(&mut self, most: usize) {
+    /// version's would go first. What is left of them.
+    pub(super) fn make_room(&mut self, most: usize) -> Vec<((VersionNumber, i64), Point)> {
+        let mut left = Vec::new();
         while self.len() > most {
             let latest = |pane: &Aggregate| pane.span.map(|(_, last)| last);
             let all = self.held.iter().flat_map(|(version, panes)| {
                 panes.iter().map(move |(start, pane)| (latest(pane), *version, *start))
             });
-            let Some((_, version, start)) = all.min() else { return };
-            self.remove(version, start);
+            let Some((_, version, start)) = all.min() else { break };
+            let point = self.remove(version, start);
+            left.extend(point.map(|point| ((version, start), point)));
         }
+        left
     }
 
-    fn remove(&mut self, version: VersionNumber, start: i64) {
-        let Some(panes) = self.held.get_mut(&version) else { return };
-        if panes.remove(&start).is_some_and(|pane| pane.is_stored()) {
-            self.gone.insert((version, start));
-        }
+    fn remove(&mut self, version: VersionNumber, start: i64) -> Option<Point> {
+        let panes = self.held.get_mut(&version)?;
+        let pane = panes.remove(&start)?;
         if panes.is_empty() {
             self.held.remove(&version);
         }
+        if pane.is_stored() {
+            self.gone.insert((version, start));
+        }
+        Point::of(version, start, &pane)
     }
 
     /// The panes to be stored or dropped from the store now; takes that for done from here on.

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::panes::{ChangedPane, Panes};
-use super::{Aggregate, Counts, Limits, RewardSpec};
-use crate::base::{EventTime, VersionNumber};
+use super::{Aggregate, Counts, Limits, Point, Points, RewardSpec};
+use crate::base::{EventTime, Tracked, VersionNumber};
 use crate::decode::Run;
 
 /// How runs are grouped.
@@ -49,11 +49,13 @@ pub enum WindowKind {
 const MAX_PANES: usize = 256;
 
 /// The panes of one agent. Stored pane by pane, see [`Windows::take_changes`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Windows {
     watermark: Option<EventTime>,
     /// By version and start in milliseconds; count windows are numbered instead.
     panes: Panes,
+    /// What is left of panes that were dropped.
+    points: Tracked<Points>,
 }
 
 /// Where a run went.
@@ -106,19 +108,27 @@ fn start(millis: i64, length: i64) -> i64 {
     millis.div_euclid(length).saturating_mul(length)
 }
 
+impl Default for Windows {
+    /// Of nothing there is nothing to be stored.
+    fn default() -> Self {
+        Self::stored(None, [], Points::default())
+    }
+}
+
 impl Windows {
     /// Windows as they were read from where they are stored.
     pub fn stored(
         watermark: Option<EventTime>,
         panes: impl IntoIterator<Item = (VersionNumber, i64, Aggregate)>,
+        points: Points,
     ) -> Self {
-        Self { watermark, panes: Panes::stored(panes) }
+        Self { watermark, panes: Panes::stored(panes), points: Tracked::stored(points) }
     }
 
     /// The panes that changed or went since this was last asked, or since they were read: at most as
-    /// many as runs came in, and those that expired.
-    pub fn take_changes(&mut self) -> Vec<ChangedPane<'_>> {
-        self.panes.take_changes()
+    /// many as runs came in, and those that expired. With them the points, if any was added.
+    pub fn take_changes(&mut self) -> (Vec<ChangedPane<'_>>, Option<&Points>) {
+        (self.panes.take_changes(), self.points.take_change())
     }
 
     /// The latest end seen; nothing before the first run.
@@ -148,9 +158,7 @@ impl Windows {
         let (reward, limits, attributed) = add;
         self.panes.entry(version, pane).add(run, reward, limits, attributed);
         self.watermark = self.watermark.max(Some(run.end));
-        self.expire(spec);
-        self.panes.make_room(MAX_PANES);
-        if self.panes.contains(version, pane) { Folded::Pane(pane) } else { Folded::Late }
+        self.settle(spec, (version, pane))
     }
 
     /// Takes in how a run turned out that was added to `pane` of `version` with an unknown outcome; `add` is
@@ -179,9 +187,20 @@ impl Windows {
             self.panes.entry(version, pane).take_unknown(attributed);
         }
         self.panes.entry(version, into).add(run, reward, limits, attributed);
-        self.expire(spec);
-        self.panes.make_room(MAX_PANES);
-        if self.panes.contains(version, into) { Folded::Pane(into) } else { Folded::Late }
+        self.settle(spec, (version, into))
+    }
+
+    /// Drops what is too old or too much now that a run has `entered` a pane.
+    fn settle(&mut self, spec: &WindowSpec, entered: (VersionNumber, i64)) -> Folded {
+        let expired = self.expire(spec);
+        let crowded_out = self.panes.make_room(MAX_PANES).into_iter();
+        // A run that found no room is late, and leaves nothing behind.
+        let crowded_out = crowded_out.filter(|(pane, _)| *pane != entered).map(|(_, point)| point);
+        for point in expired.into_iter().chain(crowded_out) {
+            Points::note(&mut self.points, point);
+        }
+        let (version, pane) = entered;
+        if self.panes.contains(version, pane) { Folded::Pane(pane) } else { Folded::Late }
     }
 
     fn counting_pane(&self, spec: &WindowSpec, version: VersionNumber) -> i64 {
@@ -193,8 +212,8 @@ impl Windows {
         }
     }
 
-    /// Drops the panes that no window and no late run will ask for again.
-    fn expire(&mut self, spec: &WindowSpec) {
+    /// Drops the panes that no window and no late run will ask for again; what is left of them.
+    fn expire(&mut self, spec: &WindowSpec) -> Vec<Point> {
         let watermark = self.watermark.map_or(0, EventTime::as_millis);
         let open = watermark.saturating_sub(spec.allowed_lateness);
         self.panes.expire(|last| match spec.kind {
@@ -203,7 +222,7 @@ impl Windows {
                 start(open.saturating_sub(length), slide.max(1))
             }
             WindowKind::Count { .. } => last.saturating_sub(1),
-        });
+        })
     }
 
     /// Outcomes in the same window as [`Windows::window`]: cheap, to decide whether that is worth
@@ -225,6 +244,15 @@ impl Windows {
     /// Everything still held of `version`, merged: for people, not for decisions.
     pub fn held(&self, version: VersionNumber) -> Aggregate {
         merged(self.panes.range(version, i64::MIN..=i64::MAX))
+    }
+
+    /// How runs fared from the oldest point on: those of panes that were dropped and those that the panes held
+    /// would leave now, by the time of the first run, then by version. A label that came after its pane was
+    /// dropped is in none of them.
+    pub fn past(&self) -> Vec<Point> {
+        let mut past: Vec<_> = self.points.iter().copied().chain(self.panes.points()).collect();
+        past.sort_by_key(|point| (point.from(), point.version()));
+        past
     }
 
     /// How many panes are held.

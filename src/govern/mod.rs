@@ -55,6 +55,8 @@ pub use proposal::{Answer, Considered, End, GateReport, LlmReport, Part, Proposa
 pub use request::{BulletRecord, Past, Request, RequestId};
 pub use spending::{Spend, SpendView};
 pub use standing::Standing;
-pub use trial::{ArmView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView};
+pub use trial::{
+    ArmView, CourseView, EvidenceView, ExcludedView, Forecast, MetricView, TrialKind, TrialView,
+};
 pub use version::{Author, Reason, State, Version, VersionRecord};
-pub use view::{AgentView, Figures, VersionView};
+pub use view::{AgentView, Figures, PointView, VersionView};

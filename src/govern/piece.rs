@@ -29,6 +29,8 @@ pub enum Piece {
     Heard(u8),
     /// A run that waits for a label, by the hash of its id.
     Waiting(u64),
+    /// What is left of panes that were dropped.
+    Past,
 }
 
 /// The rest of a key that names no [`Piece`].
@@ -48,6 +50,7 @@ impl fmt::Display for Piece {
             Self::Spending => f.write_str("/spending"),
             Self::Heard(segment) => write!(f, "/heard/{segment}"),
             Self::Waiting(id) => write!(f, "/waiting/{id:016x}"),
+            Self::Past => f.write_str("/past"),
         }
     }
 }
@@ -67,6 +70,7 @@ impl FromStr for Piece {
             ["", "spending"] => Some(Self::Spending),
             ["", "heard", segment] => segment.parse().ok().map(Self::Heard),
             ["", "waiting", id] => u64::from_str_radix(id, 16).ok().map(Self::Waiting),
+            ["", "past"] => Some(Self::Past),
             _ => None,
         };
         piece
@@ -105,6 +109,7 @@ mod tests {
         check(Piece::Pending(15), "/pending/15");
         check(Piece::Spending, "/spending");
         check(Piece::Heard(63), "/heard/63");
+        check(Piece::Past, "/past");
         check(Piece::Waiting(0xab), "/waiting/00000000000000ab");
         check(Piece::Waiting(u64::MAX), "/waiting/ffffffffffffffff");
         check(Piece::Pane(VersionNumber(12), -3_600_000), "/pane/v12/-3600000");
@@ -136,6 +141,8 @@ mod tests {
             "/pane/v1/0/0",
             "/trial/0",
             "/spending/0",
+            "/past/",
+            "/past/0",
             "/pending",
             "/session/-1",
             "/heard/064",

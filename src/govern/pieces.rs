@@ -14,7 +14,7 @@ use super::spending::Spending;
 use super::trial::{Pending, Segment, Trial};
 use super::waiting::{Unlabelled, Waiting};
 use crate::base::{AgentName, EventTime, Tracked, VersionNumber};
-use crate::fold::{Aggregate, ChangedPane, Windows};
+use crate::fold::{Aggregate, ChangedPane, Points, Windows};
 
 /// A piece that is to be stored or to be taken out of the store.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ enum Body<'a> {
     Spending(&'a Spending),
     Heard(u8, &'a Said),
     Waiting(u64, &'a Unlabelled),
+    Past(&'a Points),
 }
 
 /// [`Piece::Head`] as it is stored.
@@ -66,6 +67,7 @@ pub struct Pieces {
     spending: Spending,
     heard: BTreeMap<u8, Said>,
     waiting: BTreeMap<u64, Unlabelled>,
+    past: Points,
 }
 
 /// Why pieces do not make an agent: some were lost, or come from different moments.
@@ -98,6 +100,7 @@ impl Change<'_> {
             Self::Set(PieceBody(Body::Spending(_))) => Piece::Spending,
             Self::Set(PieceBody(Body::Heard(segment, _))) => Piece::Heard(*segment),
             Self::Set(PieceBody(Body::Waiting(id, _))) => Piece::Waiting(*id),
+            Self::Set(PieceBody(Body::Past(_))) => Piece::Past,
             Self::Set(PieceBody(Body::Pane(version, start, _))) => Piece::Pane(*version, *start),
             Self::Gone(piece) => *piece,
         }
@@ -114,6 +117,7 @@ impl Serialize for PieceBody<'_> {
             Body::Spending(spending) => spending.serialize(serializer),
             Body::Heard(_, said) => said.serialize(serializer),
             Body::Waiting(_, run) => run.serialize(serializer),
+            Body::Past(points) => points.serialize(serializer),
             Body::Pane(_, _, aggregate) => aggregate.serialize(serializer),
         }
     }
@@ -148,6 +152,7 @@ impl Pieces {
             Piece::Waiting(id) => {
                 self.waiting.insert(id, Unlabelled::deserialize(body)?);
             }
+            Piece::Past => self.past = Points::deserialize(body)?,
             Piece::Pane(version, start) => {
                 self.panes.insert((version, start), Aggregate::deserialize(body)?);
             }
@@ -181,7 +186,9 @@ impl Agent {
             Some(run) => Change::Set(PieceBody(Body::Waiting(id, run))),
             None => Change::Gone(Piece::Waiting(id)),
         }));
-        changes.extend(windows.take_changes().into_iter().map(pane));
+        let (panes, past) = windows.take_changes();
+        changes.extend(panes.into_iter().map(pane));
+        changes.extend(past.map(|points| Change::Set(PieceBody(Body::Past(points)))));
         // The head tells how far the other pieces are, so that it changes with each of them.
         let head_changed = head.take_change().is_some();
         if head_changed || !changes.is_empty() {
@@ -198,15 +205,15 @@ impl Agent {
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble(name: AgentName, pieces: Pieces) -> Result<Self, AssembleError> {
-        let Pieces { head, seen, panes, sessions, trial, pending, spending, heard, waiting } =
-            pieces;
+        let Pieces { head, seen, panes, sessions, trial, pending, .. } = pieces;
+        let Pieces { spending, heard, waiting, past, .. } = pieces;
         let head = head.ok_or(AssembleError::NoHead)?;
         let StoredHead { head, watermark, seen: noted, sessions: noted_sessions } = head;
         let seen = Seen::stored(noted, seen)?;
         let sessions = Seen::stored(noted_sessions, sessions)?;
         let (trial, pending) = (Tracked::stored(trial), Pending::stored(pending));
         let panes = panes.into_iter().map(|((version, start), pane)| (version, start, pane));
-        let windows = Windows::stored(watermark, panes);
+        let windows = Windows::stored(watermark, panes, past);
         let (head, spending) = (Tracked::stored(head), Tracked::stored(spending));
         let (heard, waiting) = (Heard::stored(heard), Waiting::stored(waiting));
         Ok(Self { name, head, windows, seen, sessions, trial, pending, spending, heard, waiting })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Agent, SpendView, Tally, TrialView};
 use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::fold::{Aggregate, Counts, Exemplars};
+use crate::fold::{Aggregate, Counts, Exemplars, Point};
 
 /// An agent at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub struct AgentView {
     pub waiting: u64,
     /// What is held of the active version's runs.
     pub recent: Figures,
+    /// How runs fared over time: a point for each version and pane that had any, by the time of the first
+    /// run, then by version.
+    #[serde(default)]
+    pub past: Vec<PointView>,
     /// What was spent on the model, by day, oldest first, the last 31 days.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spending: Vec<SpendView>,
@@ -92,6 +96,53 @@ pub struct Figures {
     pub tools: Vec<(String, u64, u64)>,
 }
 
+/// How the runs of one version in one pane fared, as [`Figures`] would say it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointView {
+    /// The version of its runs.
+    pub version: VersionNumber,
+    /// Points of one pane have it in common; see [`Point::pane`].
+    #[serde(skip)]
+    pub pane: i64,
+    /// When the first of its runs ended.
+    pub from: EventTime,
+    /// When the last of them ended.
+    pub to: EventTime,
+    /// Runs by outcome.
+    pub runs: Counts,
+    /// Share of successes among runs with known outcome.
+    pub success_rate: Option<f32>,
+    /// Mean reward in [0, 1].
+    pub mean_reward: Option<f32>,
+    /// Median latency in seconds.
+    pub latency_p50: Option<f32>,
+    /// 95th percentile of latency in seconds.
+    pub latency_p95: Option<f32>,
+    /// Median tool calls.
+    pub attempts_p50: Option<f32>,
+}
+
+impl PointView {
+    fn of(point: &Point) -> Self {
+        let runs = point.runs();
+        let (latency_p50, latency_p95) = point.latency();
+        #[expect(clippy::cast_possible_truncation, reason = "as precise as the other figures")]
+        let short = |rate: f64| rate as f32;
+        Self {
+            version: point.version(),
+            pane: point.pane(),
+            from: point.from(),
+            to: point.to(),
+            runs,
+            success_rate: runs.success_rate().map(short),
+            mean_reward: point.mean_reward(),
+            latency_p50,
+            latency_p95,
+            attempts_p50: point.attempts(),
+        }
+    }
+}
+
 impl Figures {
     /// The figures of `window`.
     pub fn of(window: &Aggregate) -> Self {
@@ -149,6 +200,7 @@ impl Agent {
             runs: self.head.tally,
             waiting: self.waiting.len() as u64,
             recent: Figures::of(&self.windows.held(active.unwrap_or_default())),
+            past: self.windows.past().iter().map(PointView::of).collect(),
             spending: self.spending.view(),
             versions: versions.collect(),
         }

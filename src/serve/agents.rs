@@ -7,16 +7,18 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
+use super::changes::{Changed, Changes};
 use super::diff::{Diff, diff};
 use super::page::{Items, asked, limit};
+use super::summary::Summary;
 use super::target::{Target, parse_version};
 use super::{ApiError, Server};
-use crate::base::{AgentName, EventTime, VersionNumber};
-use crate::fold::{Counts, Exemplar, Exemplars};
+use crate::base::{AgentName, InvalidAgentName, VersionNumber};
+use crate::fold::{Exemplar, Exemplars};
 use crate::govern::{
-    AgentView, Content, Decision, Reason, Split, Tally, TrialKind, TrialView, VersionRecord,
-    VersionView,
+    AgentView, Content, Decision, Reason, Split, TrialView, VersionRecord, VersionView,
 };
 
 /// Agents that an answer lists, unless asked for fewer or more.
@@ -24,7 +26,8 @@ const AGENTS: usize = 100;
 /// Decisions that are looked through for an agent's past trials.
 const PAST: usize = 100;
 
-/// The agents as they stand. Calls may block: they are made off the async threads.
+/// The agents as they stand. Calls may block, and are made off the async threads, but for those about
+/// changes.
 pub trait Agents: Send + Sync {
     /// Up to `limit` agents by name, those after `after`.
     ///
@@ -49,6 +52,12 @@ pub trait Agents: Send + Sync {
     /// # Errors
     /// As [`Agents::one`].
     fn exemplars(&self, agent: &AgentName) -> Result<Exemplars, ApiError>;
+
+    /// How many changes there were, for one who waits for the next.
+    fn changes(&self) -> watch::Receiver<Changes>;
+
+    /// Who changed after change number `after`, if it was no more than `most`.
+    fn changed(&self, after: u64, most: usize) -> Changed;
 }
 
 /// Some of the agents.
@@ -64,46 +73,6 @@ pub struct Page {
     pub total: usize,
 }
 
-/// An agent in a line of a list.
-#[derive(Debug, Serialize)]
-struct Summary {
-    agent: AgentName,
-    paused: bool,
-    active: Option<VersionNumber>,
-    candidate: Option<VersionNumber>,
-    trial: Option<TrialKind>,
-    optimizing: Option<String>,
-    revision: u64,
-    watermark: Option<EventTime>,
-    runs: Tally,
-    waiting: u64,
-    recent: Counts,
-    success_rate: Option<f64>,
-    mean_reward: Option<f64>,
-    versions: usize,
-}
-
-impl Summary {
-    fn of(view: &AgentView) -> Self {
-        Self {
-            agent: view.agent.clone(),
-            paused: view.paused,
-            active: view.active,
-            candidate: view.candidate,
-            trial: view.trial.as_ref().map(|trial| trial.kind),
-            optimizing: view.optimizing.clone(),
-            revision: view.revision,
-            watermark: view.watermark,
-            runs: view.runs,
-            waiting: view.waiting,
-            recent: view.recent.runs,
-            success_rate: view.recent.success_rate,
-            mean_reward: view.recent.mean_reward,
-            versions: view.versions.len(),
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct Listed {
     items: Vec<Summary>,
@@ -115,6 +84,8 @@ pub(super) struct Listed {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// With commas between them; those that there are not are left out.
+    names: Option<String>,
     after: Option<AgentName>,
     limit: Option<usize>,
 }
@@ -172,12 +143,40 @@ pub(super) async fn list(
     State(server): State<Server>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Listed>, ApiError> {
-    let Which { after, limit: most } = asked(which)?;
+    let Which { names, after, limit: most } = asked(which)?;
     let most = limit(most, AGENTS)?;
-    let page = blocking(move || server.agents.page(after.as_ref(), most)).await?;
+    let names = names.map(|names| named(&names)).transpose()?;
+    let page = blocking(move || match names {
+        Some(names) => some(server.agents.as_ref(), &names),
+        None => server.agents.page(after.as_ref(), most),
+    });
+    let page = page.await?;
     let items = page.agents.iter().map(|view| Summary::of(view)).collect();
     let Page { next, total, unreadable, .. } = page;
     Ok(Json(Listed { items, next, total, unreadable }))
+}
+
+fn named(names: &str) -> Result<Vec<AgentName>, ApiError> {
+    let names: Vec<&str> = names.split(',').collect();
+    limit(Some(names.len()), AGENTS)?;
+    let read = names.into_iter().map(str::parse).collect::<Result<_, _>>();
+    read.map_err(|problem: InvalidAgentName| {
+        ApiError::BadQuery(format!("names takes agents: {problem}"))
+    })
+}
+
+/// Those of the agents that are named.
+fn some(agents: &dyn Agents, names: &[AgentName]) -> Result<Page, ApiError> {
+    let Page { total, .. } = agents.page(None, 1)?;
+    let mut page = Page { total, ..Page::default() };
+    for name in names {
+        match agents.one(name) {
+            Ok(view) => page.agents.push(view),
+            Err(ApiError::NoAgent(_) | ApiError::NotReady) => {}
+            Err(_) => page.unreadable.push(name.clone()),
+        }
+    }
+    Ok(page)
 }
 
 pub(super) async fn one(server: &Server, agent: &AgentName) -> Result<Arc<AgentView>, ApiError> {
@@ -307,5 +306,13 @@ impl Agents for Nobody {
 
     fn exemplars(&self, _: &AgentName) -> Result<Exemplars, ApiError> {
         Err(ApiError::NotReady)
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        watch::Sender::new(Changes::default()).subscribe()
+    }
+
+    fn changed(&self, last: u64, _: usize) -> Changed {
+        Changed { agents: None, last }
     }
 }

@@ -14,6 +14,11 @@ pub enum ApiError {
     /// No token, or a wrong one.
     #[error("this needs the token: send it as `Authorization: Bearer …`")]
     Unauthorized,
+    /// The token of those who only read, for what changes something.
+    #[error(
+        "this token may only read: what changes something needs the one of http.token_env or http.token_file"
+    )]
+    ReadOnly,
     /// A browser sends it for a page of somebody else's.
     #[error(
         "a page from elsewhere may not do this: send it from a page of this server, or without a browser"
@@ -98,7 +103,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ContentType | Self::OtlpType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::CrossSite | Self::Host => StatusCode::FORBIDDEN,
+            Self::ReadOnly | Self::CrossSite | Self::Host => StatusCode::FORBIDDEN,
             Self::BadBody(_) | Self::BadUnit(_) | Self::BadQuery(_) => StatusCode::BAD_REQUEST,
             Self::NoAgent(_)
             | Self::NoPrompt(_)

@@ -64,6 +64,8 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     held: Mutex<Held>,
+    most_decisions: usize,
+    most_letters: usize,
     progress: watch::Sender<Progress>,
     wanted: CancellationToken,
 }
@@ -102,16 +104,22 @@ struct Held {
 
 impl Default for Feed {
     fn default() -> Self {
-        let progress = watch::Sender::new(Progress::default());
-        Self(Arc::new(Shared {
-            held: Mutex::default(),
-            progress,
-            wanted: CancellationToken::new(),
-        }))
+        Self::holding(DECISIONS, LETTERS)
     }
 }
 
 impl Feed {
+    /// One that holds so many decisions and dead letters, the newest.
+    pub fn holding(most_decisions: usize, most_letters: usize) -> Self {
+        Self(Arc::new(Shared {
+            held: Mutex::default(),
+            most_decisions,
+            most_letters,
+            progress: watch::Sender::default(),
+            wanted: CancellationToken::new(),
+        }))
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,14 +156,14 @@ impl Feed {
         let told = Told::of(record, Stream::Decisions, ("decision", agent, data));
         if let Some(number) = held.tell(&told) {
             held.decided.insert(number, Arc::new(told));
-            if held.decided.len() > DECISIONS
+            if held.decided.len() > self.0.most_decisions
                 && let Some((number, old)) = held.decided.pop_first()
             {
                 held.dropped.reach(old.stream, old.partition, old.offset);
                 held.dropped_told = number;
             }
             held.decisions.insert(Cursor::of(record), Arc::new(decision));
-            if held.decisions.len() > DECISIONS {
+            if held.decisions.len() > self.0.most_decisions {
                 held.decisions.pop_first();
             }
         }
@@ -166,7 +174,7 @@ impl Feed {
     pub fn letter(&self, record: &Record, letter: Letter) {
         let mut held = self.held();
         held.letters.insert(Cursor::of(record), Arc::new(letter));
-        if held.letters.len() > LETTERS {
+        if held.letters.len() > self.0.most_letters {
             held.letters.pop_first();
         }
     }

@@ -1,7 +1,6 @@
 //! What stands before every route: who may ask, from where, how many at once and for how long; and what
 //! browsers are told about every answer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -9,41 +8,26 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::Semaphore;
 
-use super::headers::{authorize, text};
+use super::headers::{authorize, authorize_reading, text};
 use super::{ApiError, Exposure, Server};
 
-/// Requests that are answered at once, but for those that only listen.
-const AT_ONCE: usize = 128;
 /// How long a request may take until its answer begins. A large body over a slow line needs most of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a page of ours may do, and whoever embeds one.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
-                      object-src 'none'";
-
-/// What the guard works with.
-#[derive(Clone)]
-pub(super) struct Guard {
-    server: Server,
-    turns: Arc<Semaphore>,
-}
-
-impl Guard {
-    pub(super) fn new(server: Server) -> Self {
-        Self { server, turns: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-}
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Lets `request` through if it may.
 pub(super) async fn stand(
-    State(guard): State<Guard>,
+    State(server): State<Server>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    allow(&guard.server, request.method(), request.headers())?;
-    let turn = guard.turns.try_acquire();
+    allow(&server, request.method(), request.headers())?;
+    let turn = server.turns.try_acquire();
     let _turn = turn.map_err(|_| ApiError::Unavailable("too many requests at once".to_owned()))?;
     let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
     answer.map_err(|_| ApiError::Unavailable("it took too long".to_owned()))
@@ -62,7 +46,7 @@ fn allow(server: &Server, method: &Method, headers: &HeaderMap) -> Result<(), Ap
     if reads && server.exposure == Exposure::Loopback {
         return Ok(());
     }
-    authorize(server, headers)
+    if reads { authorize_reading(server, headers) } else { authorize(server, headers) }
 }
 
 fn host(headers: &HeaderMap) -> Option<Authority> {

@@ -5,6 +5,8 @@
 //! machines reach the listener, and takes nothing that a page from elsewhere can make a browser send.
 
 mod agents;
+mod changes;
+mod dashboard;
 mod diff;
 mod error;
 mod feed;
@@ -18,6 +20,7 @@ mod positions;
 mod prompt;
 mod records;
 mod split;
+mod summary;
 mod target;
 mod traces;
 mod updates;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -36,13 +39,18 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 pub use agents::{Agents, Page};
+pub use changes::{Changed, Changes};
 pub use error::ApiError;
 pub use feed::{Feed, Letter};
 pub use page::Cursor;
 pub use prompt::{Assigned, Because, parse_unit};
 
+use self::headers::media_type;
 use crate::base::{AgentName, Metrics};
 use crate::consume::Log;
 use crate::decode;
@@ -57,6 +65,15 @@ pub const MAX_ORDER_BYTES: usize = 16 * 1024;
 
 /// Those that may listen to updates at once.
 pub const MAX_LISTENERS: usize = 1024;
+
+/// The smallest answer that is packed, in bytes.
+const WORTH_PACKING: u16 = 1024;
+
+/// Requests that are answered at once, but for those that only listen.
+pub const MAX_AT_ONCE: usize = 128;
+
+/// How often to say that nothing is new. Proxies let go of what is silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long connections may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(20);
@@ -99,12 +116,18 @@ pub struct Server {
     pub ready: Arc<AtomicBool>,
     /// What a caller must show to change state; nothing if not set.
     pub token: Option<SecretString>,
+    /// What a caller may show instead who only reads.
+    pub read_token: Option<SecretString>,
     /// Who reaches the listener.
     pub exposure: Exposure,
     /// Ends what would go on for ever, when the server ends.
     pub closing: CancellationToken,
     /// A place for each of those that listen to updates.
     pub listeners: Arc<Semaphore>,
+    /// A place for each request that is being answered, but for those that only listen.
+    pub turns: Arc<Semaphore>,
+    /// How often those that listen are told that nothing is new.
+    pub heartbeat: Duration,
 }
 
 impl Server {
@@ -122,9 +145,12 @@ impl Server {
             metrics,
             ready: Arc::default(),
             token: None,
+            read_token: None,
             exposure: Exposure::Loopback,
             closing: CancellationToken::new(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            heartbeat: HEARTBEAT,
         }
     }
 }
@@ -181,7 +207,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Server>)> {
     ]
 }
 
-/// The paths that the server has, but for OpenTelemetry's.
+/// The paths that the server has, but for OpenTelemetry's and the dashboard's.
 pub fn paths() -> Vec<&'static str> {
     let guarded = routes().into_iter().map(|(path, _)| path);
     guarded.chain(["/healthz", "/readyz"]).collect()
@@ -194,14 +220,30 @@ pub fn router(server: Server) -> Router {
         .fold(Router::new(), |router, (path, route)| router.route(path, route))
         .method_not_allowed_fallback(async || ApiError::NoMethod)
         .fallback(async || ApiError::NoRoute)
-        .layer(from_fn_with_state(guard::Guard::new(server.clone()), guard::stand));
+        .layer(packed())
+        .layer(from_fn_with_state(server.clone(), guard::stand));
+    let pages = dashboard::routes();
+    let pages =
+        pages.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
     guarded
+        .merge(pages.layer(packed()))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(guard::protect))
         .with_state(server.clone())
         .merge(otlp::routes(server))
+}
+
+/// Packs JSON and the dashboard for whoever takes them so. JSON is made anew for each request, so that speed
+/// counts; events are never packed, since they would wait to be many.
+fn packed() -> CompressionLayer<impl Predicate> {
+    let text = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        let types = ["application/json", "text/css", "text/html", "text/javascript"];
+        types.contains(&media_type(headers))
+    };
+    let worth_it = SizeAbove::new(WORTH_PACKING).and(text);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_it)
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, ApiError> {

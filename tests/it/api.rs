@@ -81,7 +81,9 @@ fn versions_are_shown_with_all_they_hold_and_what_changed_between_them() {
         assert_eq!((&list["total"], &list["next"]), (&json!(5), &json!("sim-repair")));
         let rest = get(&place, "/api/agents?limit=3&after=sim-repair").await;
         assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (3, &Value::Null));
-        assert_eq!(rest["items"][2]["versions"], 2);
+        let triage = &rest["items"][2];
+        assert_eq!(triage["versions"], 2);
+        assert_eq!((&triage["trial"], &triage["trend"]), (&Value::Null, &json!([])));
 
         assert_eq!(get(&place, &format!("{AGENT}/trials")).await["current"], Value::Null);
         assert_eq!(get(&place, &format!("{AGENT}/spending")).await, json!({"items": []}));
@@ -235,7 +237,7 @@ fn no_page_from_elsewhere_changes_or_reads_anything() {
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert_eq!(headers["referrer-policy"], "no-referrer");
         let policy = headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     });
 }
 
@@ -247,6 +249,7 @@ fn where_other_machines_reach_it_the_token_is_wanted_for_reading_too() {
         let check = async |exposure: Exposure, asked: &[(&str, &str, u16)]| {
             let server = Server {
                 token: Some(SecretString::from("open-sesame")),
+                read_token: Some(SecretString::from("look-only")),
                 exposure,
                 ..Server::new(log.clone(), Metrics::new().unwrap())
             };
@@ -257,6 +260,15 @@ fn where_other_machines_reach_it_the_token_is_wanted_for_reading_too() {
                     let request = Client::new().get(format!("{url}{path}")).bearer_auth(token);
                     let response = request.send().await.unwrap();
                     assert_eq!(response.status(), *status, "{path} {exposure:?}");
+                    let order = format!("{url}{AGENT}/pause");
+                    let order = Client::new().post(order).bearer_auth(token).json(&json!({}));
+                    let expected = match *token {
+                        // Nobody is there who could be paused.
+                        "open-sesame" => 503,
+                        "look-only" => 403,
+                        _ => 401,
+                    };
+                    assert_eq!(order.send().await.unwrap().status(), expected, "{token}");
                     if response.status() == StatusCode::UNAUTHORIZED {
                         assert_eq!(response.headers()["www-authenticate"], "Bearer");
                         says(response, path, 401, "Authorization: Bearer").await;
@@ -276,6 +288,8 @@ fn where_other_machines_reach_it_the_token_is_wanted_for_reading_too() {
             ("/healthz", "", 200),
             ("/api/openapi.json", "open-sesame", 200),
             ("/metrics", "open-sesame", 200),
+            ("/metrics", "look-only", 200),
+            ("/api/openapi.json", "look-only", 200),
         ];
         check(Exposure::Network, &asked).await;
         check(Exposure::Loopback, &[("/api/openapi.json", "", 200), ("/metrics", "", 200)]).await;

@@ -1,32 +1,43 @@
 //! Subscribing over HTTP: what is current, what comes, and going on from where one was.
 
+use std::sync::Arc;
+
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use whetstone::app::effect_record;
+use whetstone::base::{EventTime, SystemClock};
+use whetstone::consume::{EmbeddedLog, Log as _};
+use whetstone::govern::{Decision, Effect};
 
 use crate::broker::OnKafka;
 use crate::log_conformance::GENEROUS;
 use crate::server::Place;
-use crate::subscribe::{adopted, edit};
+use crate::subscribe::{adopted, edit, update};
 
 const SETTINGS: [&str; 2] = ["llm.enabled=false", "repo.poll_interval=1s"];
 
 #[derive(Debug, Default)]
-struct Event {
-    name: String,
-    id: String,
-    data: Value,
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 /// One who listens.
-struct Stream {
+pub(crate) struct Stream {
     response: Response,
     read: String,
 }
 
 impl Stream {
     async fn open(place: &Place, query: &str, last: &str) -> Self {
-        let request = Client::new().get(place.url(&format!("/api/updates{query}")));
+        Self::at(&place.url(""), query, last).await
+    }
+
+    /// One who listens to the server at `url`.
+    pub(crate) async fn at(url: &str, query: &str, last: &str) -> Self {
+        let request = Client::new().get(format!("{url}/api/updates{query}"));
         let request = if last.is_empty() { request } else { request.header("Last-Event-ID", last) };
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200, "{query} {last}");
@@ -34,10 +45,19 @@ impl Stream {
         Self { response, read: String::new() }
     }
 
+    /// Waits until something has come, a comment too.
+    pub(crate) async fn hears(&mut self, part: &str) {
+        while !self.read.contains(part) {
+            let chunk = timeout(GENEROUS, self.response.chunk()).await.expect("nothing comes");
+            self.read.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
+        }
+    }
+
     /// What comes next, comments left out; none at the end.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((frame, rest)) = self.read.split_once("\n\n") {
+                let comment = frame.lines().all(|line| line.starts_with(':'));
                 let mut event = Event::default();
                 for line in frame.lines() {
                     match line.split_once(": ") {
@@ -48,10 +68,24 @@ impl Stream {
                     }
                 }
                 self.read = rest.to_owned();
+                if comment {
+                    continue;
+                }
                 return Some(event);
             }
             let chunk = timeout(GENEROUS, self.response.chunk()).await.expect("nothing comes");
             self.read.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
+        }
+    }
+
+    /// The next word of a change of `agent`: who changed together with it.
+    async fn changed(&mut self, agent: &str) -> Event {
+        loop {
+            let event = self.next().await.unwrap();
+            let named = event.data["agents"].as_array();
+            if named.is_some_and(|names| names.contains(&json!(agent))) {
+                return event;
+            }
         }
     }
 
@@ -68,7 +102,7 @@ impl Stream {
                     told.push(format!("{} v{version}", agent.as_str().unwrap()));
                 }
                 "decision" => told.push(format!("{} {}", data["agent"], data["decision"])),
-                "" => {}
+                "" | "agents" => {}
                 other => panic!("{other}: {data}"),
             }
         }
@@ -126,6 +160,75 @@ fn subscribers_are_told_what_is_current_and_go_on_from_where_they_were() {
     if let Some(kafka) = OnKafka::new(3, "subscribing over HTTP on Kafka") {
         check(&Place::on_kafka(&kafka, &SETTINGS));
     }
+}
+
+#[test]
+fn whoever_shows_agents_is_told_which_to_look_at_again() {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let place = Place::new(&SETTINGS);
+        let _server = place.start().await;
+        adopted(&place).await;
+        let run = json!({"agent": "sim-scout", "trace_id": "one", "start": 1_770_000_000,
+            "end": 1_770_000_009, "outcome": "success"});
+        let mut alone = Stream::open(&place, "?topics=agents", "").await;
+        let mut all = Stream::open(&place, "?topics=agents,decisions,prompt-updates", "").await;
+        let mut other = Stream::open(&place, "?topics=agents&agent=sim-triage", "").await;
+        let hello = alone.next().await.unwrap();
+        assert_eq!((hello.name.as_str(), hello.id.as_str()), ("", ""));
+        other.next().await.unwrap();
+        let (told, here) = all.updates(5).await;
+        assert_eq!(told, FIRST, "they changed before");
+        Client::new().post(place.url("/api/traces")).json(&run).send().await.unwrap();
+        for stream in [&mut alone, &mut all] {
+            let Event { name, id, .. } = stream.changed("sim-scout").await;
+            assert_eq!((name.as_str(), id.as_str()), ("agents", ""));
+        }
+        place.until("/api/agents/sim-scout", |view| view["runs"]["windowed"] == 1).await;
+        edit(&place, "at once when you are done", 2).await;
+        let event = other.next().await.unwrap();
+        assert_eq!(event.data, json!({"agents": ["sim-triage"]}));
+        let mut again = Stream::open(&place, "?topics=decisions,agents", &here).await;
+        assert_eq!(again.updates(1).await.0, ["\"sim-triage\" \"adopted\""]);
+    });
+}
+
+#[test]
+fn nothing_is_lost_or_told_twice_to_one_who_was_away_while_the_server_was() {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let place = Place::new(&SETTINGS);
+        let mut server = place.start().await;
+        adopted(&place).await;
+        let topics = "?topics=decisions,prompt-updates";
+        let mut stream = Stream::open(&place, topics, "").await;
+        let (_, here) = stream.updates(5).await;
+        assert_eq!(server.stop(), Some(0), "{}", place.server_log());
+        drop(stream);
+        let data = place.dir.path().join("data");
+        let log = EmbeddedLog::open(&data, Arc::new(SystemClock)).unwrap();
+        let decision = |number: u32| {
+            let at = EventTime::from_millis(1_770_000_000_000);
+            let (decision, reason) = (format!("away-{number}"), String::new());
+            let agent = "sim-triage".parse().unwrap();
+            let decision = Decision { agent, decision, version: None, reason, trial: None, at };
+            effect_record(&Effect::Decision(decision))
+        };
+        log.append(vec![decision(1), update("sim-scout", 7), decision(2)]).unwrap();
+        log.append(vec![update("sim-scout", 8), decision(3)]).unwrap();
+        drop(log);
+        let _server = place.start().await;
+        let mut again = Stream::open(&place, topics, &here).await;
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let (one, _) = again.updates(1).await;
+            told.extend(one);
+        }
+        told.sort();
+        let away = |number: u32| format!("\"sim-triage\" \"away-{number}\"");
+        assert_eq!(told, [away(1), away(2), away(3), "sim-scout v8".to_owned()]);
+        let pause = Client::new().post(place.url("/api/agents/sim-triage/pause")).json(&json!({}));
+        assert_eq!(pause.send().await.unwrap().status(), 202);
+        assert_eq!(again.updates(1).await.0, ["\"sim-triage\" \"paused\""], "nothing between");
+    });
 }
 
 #[test]

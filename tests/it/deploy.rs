@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret as _;
 use serde_yaml::Value;
 use tempfile::TempDir;
 use whetstone::config::{Config, ConfigError, Log};
@@ -156,7 +157,11 @@ fn what_compose_starts_reads_its_configuration_and_makes_its_repo() {
     let services = &compose["services"];
     let text = read("deploy/compose/whetstone.yaml");
     let dir = TempDir::new().unwrap();
-    let variables = [("HTTP_TOKEN", "word"), ("WHETSTONE_DATA_DIR", "/var/lib/whetstone/data")];
+    let variables = [
+        ("HTTP_TOKEN", "word"),
+        ("HTTP_READ_TOKEN", "other"),
+        ("WHETSTONE_DATA_DIR", "/var/lib/whetstone/data"),
+    ];
     let config = load(&text, &variables, "/none", dir.path()).unwrap();
     let port = config.http.listen.port();
     assert_eq!(services["whetstone"]["ports"][0], format!("127.0.0.1:{port}:{port}").as_str());
@@ -164,6 +169,12 @@ fn what_compose_starts_reads_its_configuration_and_makes_its_repo() {
     assert_eq!(scraped["scrape_configs"][0]["job_name"], "whetstone");
     let target = &scraped["scrape_configs"][0]["static_configs"][0]["targets"][0];
     assert_eq!(target, &format!("whetstone:{port}"));
+    // Prometheus brings the token that only reads.
+    assert_eq!(config.http.read_token.unwrap().expose_secret(), "other");
+    let brought = &scraped["scrape_configs"][0]["authorization"]["credentials_file"];
+    let secret = services["prometheus"]["secrets"][0].as_str().unwrap();
+    assert_eq!(brought, &format!("/run/secrets/{secret}"));
+    assert_eq!(compose["secrets"][secret]["environment"], "HTTP_READ_TOKEN");
     let Log::Kafka { settings, create_topics } = config.log else { panic!("not on Kafka") };
     assert!(create_topics);
     let advertised = &services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"];

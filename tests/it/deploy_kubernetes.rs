@@ -89,7 +89,7 @@ impl Rendered {
     /// The configuration as the first pod reads it, with what the image sets and `more`.
     fn config(&self, more: &[(&str, &str)]) -> Result<Config, String> {
         let secrets = TempDir::new().unwrap();
-        for name in ["http-token", "kafka-password", "kafka-ca.crt"] {
+        for name in ["http-token", "http-read-token", "kafka-password", "kafka-ca.crt"] {
             std::fs::write(secrets.path().join(name), "word").unwrap();
         }
         let mut variables = vec![("WHETSTONE_DATA_DIR", "/var/lib/whetstone/data")];
@@ -234,7 +234,10 @@ async fn probes_and_prometheus_ask_for_what_the_server_has() {
     paths.insert(endpoint["path"].as_str().unwrap().to_owned());
     let token = TempDir::new().unwrap();
     std::fs::write(token.path().join("token"), "word").unwrap();
-    // None of them brings the token.
+    // Probes bring no token, Prometheus the one that only reads.
+    assert_eq!(endpoint["authorization"]["credentials"]["key"], "http-read-token");
+    let read_only = rendered.config(&[]).unwrap().http.read_token;
+    assert!(read_only.is_some());
     let file = format!("http.token_file={}", token.path().join("token").display());
     let place = Place::new(&["llm.enabled=false", &file]);
     let _server = place.start().await;

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{Outcome, Reasoning, Run, Tokens, ToolUse, Transition, limits};
 use whetstone::fold::{
-    Aggregate, ChangedPane, Folded, Limits, RewardSpec, Split, WindowKind, WindowSpec, Windows,
+    Aggregate, ChangedPane, Folded, Limits, Points, RewardSpec, Split, WindowKind, WindowSpec,
+    Windows,
 };
 
 use crate::runs::{any_run, run};
@@ -43,30 +44,49 @@ fn fold(windows: &mut Windows, spec: &WindowSpec, version: VersionNumber, run: &
     windows.fold(spec, version, run, (&RewardSpec::default(), Limits::default(), false))
 }
 
-/// Panes as they are stored, by version and start.
-type Table = BTreeMap<(VersionNumber, i64), Vec<u8>>;
+/// Windows as they are stored: panes by version and start, and what is left of earlier ones.
+#[derive(Debug, Default, PartialEq)]
+struct Table {
+    panes: BTreeMap<(VersionNumber, i64), Vec<u8>>,
+    points: Option<Vec<u8>>,
+}
 
 /// Writes what changed; says what was written and what taken out.
 fn store(table: &mut Table, windows: &mut Windows) -> (Vec<i64>, Vec<i64>) {
     let (mut written, mut gone) = (Vec::new(), Vec::new());
-    for ChangedPane { version, start, aggregate } in windows.take_changes() {
+    let (panes, points) = windows.take_changes();
+    if let Some(points) = points {
+        table.points = Some(rmp_serde::to_vec_named(points).unwrap());
+    }
+    for ChangedPane { version, start, aggregate } in panes {
         match aggregate {
             Some(aggregate) => {
                 written.push(start);
-                table.insert((version, start), serde_json::to_vec(aggregate).unwrap());
+                table.panes.insert((version, start), serde_json::to_vec(aggregate).unwrap());
             }
             None => {
                 gone.push(start);
-                assert!(table.remove(&(version, start)).is_some(), "{start} was never stored");
+                assert!(
+                    table.panes.remove(&(version, start)).is_some(),
+                    "{start} was never stored"
+                );
             }
         }
     }
     (written, gone)
 }
 
-fn panes(table: &Table) -> Vec<(VersionNumber, i64, Aggregate)> {
+fn read(table: &Table, watermark: Option<EventTime>) -> Windows {
     let pane = |pane: &Vec<u8>| serde_json::from_slice(pane).unwrap();
-    table.iter().map(|((version, start), bytes)| (*version, *start, pane(bytes))).collect()
+    let panes = table.panes.iter().map(|((version, start), bytes)| (*version, *start, pane(bytes)));
+    let points: Option<Points> =
+        table.points.as_ref().map(|bytes| rmp_serde::from_slice(bytes).unwrap());
+    Windows::stored(watermark, panes, points.unwrap_or_default())
+}
+
+/// Runs with a known outcome over points and panes held.
+fn known(windows: &Windows) -> u64 {
+    windows.past().iter().map(|point| point.runs().known()).sum()
 }
 
 fn any_spec() -> impl Strategy<Value = WindowSpec> {
@@ -177,6 +197,40 @@ proptest! {
     }
 
     #[test]
+    fn every_known_run_is_in_a_pane_or_a_point_until_points_are_dropped(
+        spec in prop_oneof![
+            any_spec(),
+            (1u64..5).prop_map(|runs| WindowSpec {
+                kind: WindowKind::Count { runs },
+                allowed_lateness: 0,
+            }),
+            // More panes than are kept.
+            Just(WindowSpec { kind: WindowKind::Tumbling { length: 1 }, allowed_lateness: 90_000 }),
+        ],
+        runs in vec((any_run(0..100_000), 1u32..5), 0..300),
+    ) {
+        let mut windows = Windows::default();
+        let (mut windowed, mut most_points) = (0, 0);
+        for (run, version) in &runs {
+            let known_run = matches!(run.outcome, Outcome::Success | Outcome::Failure);
+            let before = windows.past().len();
+            let folded = fold(&mut windows, &spec, VersionNumber(*version), run);
+            windowed += u64::from(known_run && folded != Folded::Late);
+            prop_assert!(windows.past().len() <= before + 1);
+            let points = windows.past().len() - windows.panes();
+            most_points = most_points.max(points);
+            prop_assert!(points <= Points::MOST);
+            prop_assert!(known(&windows) <= windowed);
+            if most_points < Points::MOST {
+                prop_assert_eq!(known(&windows), windowed);
+            }
+        }
+        let past = windows.past();
+        let order = past.iter().map(|point| (point.from(), point.version()));
+        prop_assert!(order.is_sorted());
+    }
+
+    #[test]
     fn a_replay_gives_the_same_state_from_any_point(
         spec in any_spec(),
         runs in vec(any_run(0..20_000), 1..40),
@@ -184,19 +238,19 @@ proptest! {
     ) {
         let mut straight = Windows::default();
         let mut stored = Windows::default();
-        let mut table = Table::new();
+        let mut table = Table::default();
         for (index, run) in runs.iter().enumerate() {
             if index % 3 == 0 || index == cut {
                 store(&mut table, &mut stored);
             }
             if index == cut {
-                stored = Windows::stored(stored.watermark(), panes(&table));
+                stored = read(&table, stored.watermark());
             }
             let folded = fold(&mut straight, &spec, V1, run);
             prop_assert_eq!(fold(&mut stored, &spec, V1, run), folded);
         }
         store(&mut table, &mut stored);
-        let mut whole = Table::new();
+        let mut whole = Table::default();
         store(&mut whole, &mut straight);
         prop_assert_eq!(table, whole, "to the byte");
         prop_assert_eq!(straight, stored);
@@ -364,7 +418,7 @@ fn a_run_that_finds_no_room_is_late() {
 #[test]
 fn a_pane_that_makes_room_is_taken_out_of_the_store() {
     let spec = WindowSpec { kind: WindowKind::Tumbling { length: 1 }, allowed_lateness: 1000 };
-    let (mut windows, mut table) = (Windows::default(), Table::new());
+    let (mut windows, mut table) = (Windows::default(), Table::default());
     let mut add = |end| {
         fold(&mut windows, &spec, V1, &run(1, end, Outcome::Success));
         store(&mut table, &mut windows)
@@ -375,7 +429,48 @@ fn a_pane_that_makes_room_is_taken_out_of_the_store() {
     assert_eq!(add(300), (vec![300], vec![0]));
     assert_eq!(add(300), (vec![300], vec![]));
     assert_eq!(add(0), (vec![], vec![]), "never stored, and not to be taken out again");
-    assert_eq!(windows, Windows::stored(windows.watermark(), panes(&table)));
+    assert_eq!(windows, read(&table, windows.watermark()));
+}
+
+#[test]
+fn panes_that_are_dropped_leave_points_and_late_runs_none() {
+    let spec = WindowSpec { kind: WindowKind::Tumbling { length: 100 }, allowed_lateness: 0 };
+    let mut windows = Windows::default();
+    let mut add = |version, end, outcome| {
+        fold(&mut windows, &spec, VersionNumber(version), &run(1, end, outcome));
+        let told = |point: &whetstone::fold::Point| {
+            let (from, to) = (point.from().as_millis(), point.to().as_millis());
+            (point.version().0, from, to, point.runs().total(), point.runs().known())
+        };
+        windows.past().iter().map(told).collect::<Vec<_>>()
+    };
+    add(1, 10, Outcome::Success);
+    add(2, 5, Outcome::Unknown);
+    assert_eq!(add(1, 90, Outcome::Failure), [(2, 5, 5, 1, 0), (1, 10, 90, 2, 2)]);
+    let past = [(2, 5, 5, 1, 0), (1, 10, 90, 2, 2), (1, 100, 100, 1, 1)];
+    assert_eq!(add(1, 100, Outcome::Success), past);
+    assert_eq!(add(1, 99, Outcome::Success), past, "late");
+    let shared: Vec<_> = windows.past().iter().map(|point| point.pane()).collect();
+    assert_eq!(shared, [0, 0, 100]);
+}
+
+#[test]
+fn a_run_that_is_known_too_late_for_its_pane_moves_no_point() {
+    let spec = WindowSpec { kind: WindowKind::Count { runs: 1 }, allowed_lateness: 0 };
+    let mut windows = Windows::default();
+    let waits = run(1, 7, Outcome::Unknown);
+    let Folded::Pane(pane) = fold(&mut windows, &spec, V1, &waits) else { panic!("late") };
+    for id in 2..6 {
+        fold(&mut windows, &spec, V1, &run(id, 8, Outcome::Success));
+    }
+    let before = windows.past();
+    assert_eq!((before[0].runs().unknown, known(&windows)), (1, 4));
+    let add = (&RewardSpec::default(), Limits::default(), false);
+    let labelled = Run { outcome: Outcome::Success, ..waits };
+    windows.relabel(&spec, (V1, pane), &labelled, add);
+    assert_eq!(known(&windows), 5, "it counts in the pane that is being filled");
+    let moved = windows.past().into_iter().filter(|point| point.runs().unknown > 0);
+    assert_eq!(moved.collect::<Vec<_>>(), [before[0]]);
 }
 
 #[test]
@@ -384,7 +479,7 @@ fn a_pane_that_comes_back_before_it_was_taken_out_is_written_instead() {
         let spec = WindowSpec { kind: WindowKind::Tumbling { length: 100 }, allowed_lateness };
         fold(windows, &spec, V1, &run(1, end, Outcome::Success));
     };
-    let (mut windows, mut table) = (Windows::default(), Table::new());
+    let (mut windows, mut table) = (Windows::default(), Table::default());
     add(&mut windows, 0, 0);
     add(&mut windows, 100, 0);
     add(&mut windows, 0, 500);
@@ -396,7 +491,7 @@ fn a_pane_that_comes_back_before_it_was_taken_out_is_written_instead() {
     add(&mut windows, 0, 500);
     add(&mut windows, 300, 0);
     assert_eq!(store(&mut table, &mut windows), (vec![300], vec![0, 200]));
-    assert_eq!(windows, Windows::stored(windows.watermark(), panes(&table)));
+    assert_eq!(windows, read(&table, windows.watermark()));
 }
 
 #[test]

@@ -333,9 +333,17 @@ async fn no_secret_gets_into_a_log_or_a_report() {
     let writer = logged.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
     let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    // With one subscriber in the process, tracing asks the thread that first comes to a line, which may be
+    // another test's, whether anybody wants it, and keeps to the answer. With two it asks them.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let guard = tracing::subscriber::set_default(subscriber);
 
     let fails = "echo begins >&2; echo \"bad key $KEY\" >&2; exit 1";
+    // Another thread comes first, as another test's may.
+    let elsewhere = sh(fails, &dir);
+    let first =
+        move || tokio::runtime::Runtime::new().unwrap().block_on(judged(elsewhere, patience()));
+    std::thread::spawn(first).join().unwrap();
     let mut proposals = vec![judged(sh(fails, &dir), patience()).await];
     let tells = r#"printf '{"passed": false, "detail": "key %s"}' "$KEY""#;
     proposals.push(judged(sh(tells, &dir), patience()).await);

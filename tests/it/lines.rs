@@ -38,6 +38,18 @@ impl Lines {
         })
     }
 
+    /// The next line that it prints; none once it has ended.
+    pub(crate) fn next_if_any(&self) -> Option<String> {
+        self.printed.recv().ok()
+    }
+
+    /// Waits until it has ended: what it says of why it failed, if it did.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        let status = self.child.wait().unwrap();
+        let errors = std::fs::read_to_string(self.errors.path().join("stderr")).unwrap();
+        if status.success() { Ok(()) } else { Err(errors) }
+    }
+
     /// What it printed and nobody has taken yet.
     pub(crate) fn rest(&self) -> Vec<String> {
         self.printed.try_iter().collect()

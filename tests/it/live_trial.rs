@@ -13,7 +13,7 @@ use crate::log_conformance::read;
 use crate::server::Place;
 use crate::subscribe::adopted;
 
-const SETTINGS: [&str; 8] = [
+pub(crate) const SETTINGS: [&str; 8] = [
     "llm.enabled=false",
     "repo.poll_interval=1s",
     "min_traces=100",
@@ -25,7 +25,7 @@ const SETTINGS: [&str; 8] = [
 ];
 
 /// An agent in another process than the server, with HTTP alone.
-struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     place: &'a Place,
     client: Client,
     agent: SimulatedAgent,
@@ -36,22 +36,30 @@ struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     fn new(place: &'a Place) -> Self {
+        Self::of(place, "sim-triage")
+    }
+
+    pub(crate) fn of(place: &'a Place, agent: &str) -> Self {
         let mut agents = simulated_agents();
-        agents.retain(|agent| agent.name.as_str() == "sim-triage");
+        agents.retain(|simulated| simulated.name.as_str() == agent);
         let now = EventTime::from_millis(1_770_000_000_000);
         let (client, rng) = (Client::new(), fastrand::Rng::with_seed(3));
         Self { place, client, agent: agents.remove(0), rng, now, number: 0 }
     }
 
+    fn path(&self) -> String {
+        format!("/api/agents/{}", self.agent.name)
+    }
+
     async fn ask(&self, unit: &str) -> Value {
-        let url = self.place.url(&format!("/api/agents/sim-triage/prompt?unit={unit}"));
+        let url = self.place.url(&format!("{}/prompt?unit={unit}", self.path()));
         let answer = self.client.get(url).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         answer.json().await.unwrap()
     }
 
     /// Runs so many times, each under what it is told to run, and reports.
-    async fn runs(&mut self, count: u32) {
+    pub(crate) async fn runs(&mut self, count: u32) {
         let mut traces = Vec::new();
         for _ in 0..count {
             self.number += 1;
@@ -70,15 +78,15 @@ impl<'a> Caller<'a> {
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         let taken = self.number;
         let done = move |view: &Value| view["runs"]["windowed"] == taken;
-        self.place.until("/api/agents/sim-triage", done).await;
+        self.place.until(&self.path(), done).await;
     }
 
-    async fn view(&self) -> Value {
-        self.place.until("/api/agents/sim-triage", |view| view["optimizing"].is_null()).await
+    pub(crate) async fn view(&self) -> Value {
+        self.place.until(&self.path(), |view| view["optimizing"].is_null()).await
     }
 
     /// Runs until `done`.
-    async fn until(&mut self, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&mut self, done: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..40 {
             let view = self.view().await;
             if done(&view) {
@@ -111,6 +119,26 @@ fn decisions(log: &dyn Log) -> Vec<Decision> {
     records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
 }
 
+/// The list has the trial and the trend.
+async fn listed(place: &Place) {
+    let rows = |told: &Value| told.as_array().map_or(0, Vec::len);
+    let list = place.until("/api/agents", |list| rows(&list["items"]) > 0).await;
+    let line = list["items"].as_array().unwrap().last().unwrap();
+    let trial = &line["trial"];
+    assert_eq!((&trial["kind"], &trial["candidate"]), (&json!("trial"), &json!(2)));
+    assert_eq!((trial.as_object().unwrap().len(), rows(&line["trend"][0])), (11, 6));
+}
+
+/// What was decided on v2, and on what numbers.
+fn promoted(made: &[Decision]) {
+    let mut of_v2 = made.iter().filter(|decision| decision.version == Some(VersionNumber(2)));
+    let names: Vec<_> = of_v2.clone().map(|decision| decision.decision.as_str()).collect();
+    assert_eq!(names, ["trial_started", "promoted"]);
+    let trial = of_v2.next_back().unwrap().trial.as_ref().expect("its numbers");
+    assert!(trial.gain.reached && !trial.harm.reached, "{trial:#?}");
+    assert!(trial.course.len() > 1, "{trial:#?}");
+}
+
 #[test]
 fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
     let check = |place: &Place, log: &dyn Fn() -> Box<dyn Log>| {
@@ -135,6 +163,8 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             assert!(tried > 50 && tried < 150, "{tried}");
             let file = place.repo().join("configs/sim-triage_agent_trial.yaml");
             place.until_file(&file, |text| text.contains("share_bp: 5000")).await;
+            assert!(!view["past"].as_array().unwrap().is_empty(), "{view:#}");
+            listed(place).await;
             let status = place.command(&["status", "sim-triage"]).output().unwrap();
             let status = String::from_utf8(status.stdout).unwrap();
             assert!(status.contains("v2 on trial against v1"), "{status}");
@@ -154,13 +184,7 @@ fn a_candidate_is_tried_on_what_agents_ask_for_and_promoted_on_proof() {
             let told = caller.ask(&kept.next_back().unwrap()).await;
             assert_eq!((&told["version"], &told["because"]), (&json!(1), &json!("holdback")));
 
-            let made = decisions(log().as_ref());
-            let mut of_v2 =
-                made.iter().filter(|decision| decision.version == Some(VersionNumber(2)));
-            let names: Vec<_> = of_v2.clone().map(|decision| decision.decision.as_str()).collect();
-            assert_eq!(names, ["trial_started", "promoted"]);
-            let trial = of_v2.next_back().unwrap().trial.as_ref().expect("its numbers");
-            assert!(trial.gain.reached && !trial.harm.reached, "{trial:#?}");
+            promoted(&decisions(log().as_ref()));
             let prompts = place.repo().join("configs/sim-triage_agent_prompts.yaml");
             place.until_file(&prompts, |text| text.contains("[w1]")).await;
             place.until_file(&file, |text| text.contains("kind: holdback")).await;

@@ -4,6 +4,8 @@
 mod agent;
 mod api;
 mod api_document;
+mod api_limits;
+mod api_secrets;
 mod api_updates;
 mod assembly;
 mod attacks;
@@ -15,6 +17,7 @@ mod config;
 mod corpus;
 mod cost;
 mod cost_cli;
+mod dashboard;
 mod decode;
 mod decode_hostile;
 mod decode_trajectory;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::Run;
-use whetstone::fold::{WindowKind, WindowSpec};
+use whetstone::fold::{Points, WindowKind, WindowSpec};
 use whetstone::govern::{
     Agent, AssembleError, Change, Content, EventBody, Piece, Pieces, Rollout, Version,
 };
@@ -192,12 +192,68 @@ fn a_pane_that_expires_takes_its_key_away() {
     let gone = written.iter().filter(|(_, size)| size.is_none()).map(|(key, _)| key);
     assert_eq!(gone.collect::<Vec<_>>(), before.iter().collect::<Vec<_>>());
     assert_eq!(table.keys("/pane/").len(), 1);
+    assert!(written["mitigation/past"].is_some(), "{written:?}");
 
     // Ten hours that come and go in one batch leave nothing behind.
     bench.runs(2000..2600);
     let written = table.write(&mut bench.agent);
     assert_eq!(written.values().filter(|size| size.is_none()).count(), 1, "{written:?}");
     assert_eq!(table.read(published(&bench.effects)), Ok(bench.agent));
+}
+
+#[test]
+fn what_is_left_of_panes_is_written_when_one_goes_and_state_without_it_is_read() {
+    let mut bench = Bench::with_baseline(Rollout::Manual);
+    bench.policy.windows = WindowSpec { kind: WindowKind::Count { runs: 3 }, allowed_lateness: 0 };
+    let mut table = Table::default();
+    let mut written = Vec::new();
+    for minute in 0..12 {
+        bench.runs(minute..minute + 1);
+        let past = table.write(&mut bench.agent).remove("mitigation/past");
+        written.extend(past.flatten().map(|size| (minute, size)));
+    }
+    // With the first run of the third pane the first one goes.
+    assert_eq!(written.iter().map(|(minute, _)| *minute).collect::<Vec<_>>(), [6, 9]);
+    bench.runs(12..400);
+    let size = table.write(&mut bench.agent)["mitigation/past"].unwrap();
+    println!("64 points take {size} bytes");
+    assert!(size < 64 * 56, "{size}");
+    let past = bench.agent.view().past;
+    assert_eq!(past.len(), Points::MOST + 2);
+    assert!(past.iter().is_sorted_by_key(|point| (point.from, point.version)));
+    assert_eq!(table.read(published(&bench.effects)).unwrap().view().past, past);
+
+    table.0.remove("mitigation/past").unwrap();
+    let mut earlier = table.read(published(&bench.effects)).unwrap();
+    assert_eq!(earlier.view().past, past[Points::MOST..]);
+    assert!(earlier.take_changes().is_empty());
+}
+
+#[test]
+fn a_point_has_the_figures_that_its_pane_had() {
+    let mut bench = Bench::with_baseline(Rollout::Manual);
+    bench.policy.windows = WindowSpec { kind: WindowKind::Count { runs: 50 }, allowed_lateness: 0 };
+    bench.runs(0..50);
+    let figures = bench.agent.view().recent;
+    let held = bench.agent.view().past;
+    bench.runs(50..101);
+    let past = bench.agent.view().past;
+    assert_eq!((held.len(), past.len()), (1, 3));
+    assert_eq!(past[0], held[0], "dropped or not");
+    let near = |point: Option<f32>, figure: Option<f64>| {
+        assert!((f64::from(point.unwrap()) - figure.unwrap()).abs() < 1e-5, "{point:?} {figure:?}");
+    };
+    assert_eq!(past[0].runs, figures.runs);
+    near(past[0].success_rate, figures.success_rate);
+    near(past[0].mean_reward, figures.mean_reward);
+    near(past[0].latency_p50, figures.latency_p50);
+    near(past[0].latency_p95, figures.latency_p95);
+    near(past[0].attempts_p50, figures.attempts_p50);
+    let row = serde_json::to_value(&past[0]).unwrap();
+    assert_eq!((&row["version"], &row["from"]), (&1.into(), &START.into()));
+    assert_eq!(row["to"], START + 49 * MINUTE);
+    assert_eq!(row["runs"]["success"], figures.runs.success);
+    assert_eq!(row.as_object().unwrap().len(), 9, "{row}");
 }
 
 #[test]

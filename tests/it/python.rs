@@ -1,5 +1,5 @@
-//! A Python with the packages that README's examples, the agents in `tests/otel` and the checks in `tests/api`
-//! use, in `target/python`, and one with what looks over the files in `deploy`, in `target/linters`.
+//! A Python with the packages that README's examples, the agents in `tests/otel`, the checks in `tests/api`
+//! and the browser of `tests/browser` use, in `target/python`, and one with what looks over the files in `deploy`, in `target/linters`.
 //!
 //! Each is made once and used again. Where Python or the packages are not to be had the tests that want them
 //! say so and pass, except in CI.
@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
+    "axe-playwright-python==0.1.8",
     "confluent-kafka==2.16.1",
     "openai==3.57.0",
     "openinference-instrumentation-openai==0.1.66",
     "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
     "opentelemetry-sdk==1.45.2",
+    "playwright==1.65.2",
     "pyyaml==6.0.3",
     "schemathesis==4.32.5",
 ];

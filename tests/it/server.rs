@@ -63,9 +63,7 @@ impl Place {
             dir,
         };
         place.git(&["init", "--quiet"]);
-        place.git(&["add", "--all"]);
-        let who = ["-c", "user.name=ada", "-c", "user.email=ada@localhost"];
-        place.git(&[&who[..], &["commit", "--quiet", "--message", "Baseline"]].concat());
+        place.commit("Baseline");
         place
     }
 
@@ -136,14 +134,28 @@ impl Place {
         command
     }
 
+    /// Commits what stands in the repo.
+    pub(crate) fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@localhost"];
+        self.git(&[&who[..], &["commit", "--quiet", "--message", message]].concat());
+    }
+
     /// Starts the server and waits until it is ready.
     pub(crate) async fn start(&self) -> Running {
+        self.start_with(&[]).await
+    }
+
+    /// The same with these in its environment.
+    pub(crate) async fn start_with(&self, environment: &[(&str, &str)]) -> Running {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join("server.log"))
             .unwrap();
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = self.command(&["run"]);
+        command.envs(environment.iter().copied());
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut running = Running(child);
         for _ in 0..1500 {
             let ready = reqwest::get(self.url("/readyz")).await;

@@ -15,7 +15,7 @@ use crate::log_conformance::{Backing, GENEROUS, SHORT};
 use crate::log_embedded::Embedded;
 use crate::server::Place;
 
-fn update(agent: &str, number: u32) -> NewRecord {
+pub(crate) fn update(agent: &str, number: u32) -> NewRecord {
     let prompts =
         BTreeMap::from([("system".to_owned(), format!("You are {agent}, the {number}."))]);
     let content = Content { prompts, ..Content::default() };

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::decode::{Outcome, Run, ToolUse};
 use whetstone::govern::{
-    Agent, Answer, Author, Command, CommandKind, Content, Decision, DriftAction, Edit, Effect,
-    Event, EventBody, LlmReport, Part, Policy, PromptUpdate, Proposal, Proposed, Rollout, State,
-    TrialKind, TrialView, bucket,
+    Agent, Answer, Author, Change, Command, CommandKind, Content, CourseView, Decision,
+    DriftAction, Edit, Effect, Event, EventBody, LlmReport, Part, Piece, Pieces, Policy,
+    PromptUpdate, Proposal, Proposed, Rollout, State, TrialKind, TrialView, bucket,
 };
 
 use crate::agent::{name, requests, run};
@@ -227,6 +227,66 @@ fn a_worse_candidate_is_rolled_back_on_few_units() {
     assert!(trial.harm.reached && (trial.harm.bar - 10.0).abs() < 1e-9);
     let update = live.update.clone().unwrap();
     assert_eq!((update.active.number, update.candidate, update.split), (V1, None, None));
+}
+
+#[test]
+fn a_trial_tells_how_it_came_to_where_it_stands() {
+    let mut policy = policy();
+    policy.trial.max_units = 4000;
+    let mut live = Live::on_trial(policy);
+    assert_eq!(live.trial().course, []);
+    let (mut noted, mut table) = (Vec::new(), Table::default());
+    while let Some(trial) = live.agent.view().trial {
+        let course = &trial.course;
+        let ahead = course.iter().zip(&noted).take_while(|(now, then)| now == then).count();
+        assert!(noted.len() <= ahead + 1, "what was noted stays: only the present goes");
+        assert!(course.is_sorted_by_key(|mark| (mark.at, mark.units)), "{course:?}");
+        assert_eq!(course.is_empty(), trial.blocks == 0);
+        if let Some(last) = course.last() {
+            let reward = &trial.metrics[0];
+            assert_eq!((last.at, last.units), (trial.now, trial.candidate_arm.units));
+            let near = |one: f64, other: f64| (one - other).abs() <= 1e-3 * other.abs().max(0.1);
+            assert!(near(last.effect, reward.effect.unwrap()), "{last:?} {reward:?}");
+            assert!(near(last.low, reward.low) && near(last.high, reward.high));
+            assert!(near(last.e_value, trial.gain.e_value), "{last:?} {:?}", trial.gain);
+        }
+        noted.clone_from(course);
+        for _ in 0..20 {
+            live.step(0.7, 0.7);
+        }
+        // A restart forgets none of it.
+        table.write(&mut live.agent);
+        assert_eq!(table.assemble().unwrap().view().trial, live.agent.view().trial);
+    }
+    let made = live.decisions.iter().filter_map(|decision| decision.trial.as_ref());
+    let most = made.clone().map(|trial| trial.course.len()).max().unwrap();
+    let largest = live.decisions.iter().map(|made| serde_json::to_vec(made).unwrap().len()).max();
+    println!("{most} marks, the largest decision takes {largest:?} bytes");
+    assert!((20..=64).contains(&most), "{most}");
+    assert!(largest.unwrap() < 8 * 1024, "{largest:?}");
+    let row = serde_json::to_value(noted[0]).unwrap();
+    assert_eq!(row.as_array().unwrap().len(), 6, "{row}");
+    assert_eq!(serde_json::from_value::<CourseView>(row).unwrap(), noted[0]);
+}
+
+#[test]
+fn a_trial_of_an_earlier_build_has_no_course_until_its_next_block() {
+    let mut live = Live::on_trial(policy());
+    while live.trial().blocks < 3 {
+        live.step(0.7, 0.7);
+    }
+    let (trial, mut pieces) = (live.trial(), Pieces::default());
+    for change in live.agent.take_changes() {
+        let (piece, Change::Set(body)) = (change.piece(), &change) else { continue };
+        let mut body = serde_json::to_value(body).unwrap();
+        if piece == Piece::Trial {
+            body.as_object_mut().unwrap().remove("course").expect("it is there now");
+        }
+        pieces.read(piece, body).unwrap();
+    }
+    let earlier = Agent::assemble(name(), pieces).unwrap().view().trial.unwrap();
+    assert_eq!(earlier.course, trial.course.last().copied().into_iter().collect::<Vec<_>>());
+    assert_eq!(TrialView { course: trial.course.clone(), ..*earlier }, trial);
 }
 
 #[test]

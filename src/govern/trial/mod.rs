@@ -13,6 +13,7 @@
 //! before is held back on a share of them. Knows nothing of versions' contents and publishes nothing:
 //! whoever asks for a [`Verdict`] carries it out.
 
+mod course;
 mod evidence;
 mod pending;
 mod progress;
@@ -22,6 +23,8 @@ mod view;
 
 use serde::{Deserialize, Serialize};
 
+use self::course::Course;
+pub use self::course::CourseView;
 use self::evidence::Evidence;
 pub(super) use self::pending::{Pending, Segment};
 pub use self::progress::Forecast;
@@ -63,6 +66,8 @@ pub(super) struct Trial {
     changed: EventTime,
     now: EventTime,
     evidence: Evidence,
+    #[serde(default)]
+    course: Course,
     excluded: Excluded,
     /// Units by their lots, whatever they ran, at the first share and since it was raised.
     lots: [ArmCounts; 2],
@@ -159,6 +164,7 @@ impl Trial {
             changed: now,
             now,
             evidence: Evidence::default(),
+            course: Course::default(),
             excluded: Excluded::default(),
             lots: [ArmCounts::default(); 2],
             due: (0, 0),
@@ -286,6 +292,9 @@ impl Trial {
         }
         while let Some(unit) = pending.take_due(self.now, self.spec.deadline) {
             let closed = self.admit(&unit);
+            if closed {
+                self.note();
+            }
             if let Some(verdict) = self.judge(&unit, closed) {
                 return Some(verdict);
             }

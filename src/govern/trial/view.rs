@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::course::CourseView;
 use super::evidence::{Arm, Metric};
 use super::progress::Forecast;
 use super::verdict::number;
@@ -48,6 +49,10 @@ pub struct TrialView {
     pub gain: EvidenceView,
     /// That it does harm, over all metrics; it is rolled back at the bar.
     pub harm: EvidenceView,
+    /// How the reward's confidence sequence closed in: after each block at first and later more rarely, and
+    /// where it stands now.
+    #[serde(default)]
+    pub course: Vec<CourseView>,
     /// How much longer it may take.
     pub forecast: Forecast,
     /// What comes next, in a line.
@@ -120,7 +125,7 @@ impl EvidenceView {
     }
 }
 
-fn shown(ln: f64) -> f64 {
+pub(super) fn shown(ln: f64) -> f64 {
     ln.min(69.0).exp()
 }
 
@@ -162,6 +167,7 @@ impl Trial {
             metrics: Metric::ALL.map(|metric| self.metric(metric)).to_vec(),
             gain: EvidenceView::of(self.ln_gain(), self.gain_bar()),
             harm: EvidenceView::of(self.ln_harm(), self.harm_bar()),
+            course: self.course(),
             forecast,
             next: self.next(forecast),
         }

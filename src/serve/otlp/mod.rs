@@ -204,7 +204,7 @@ fn code(problem: &ApiError) -> Code {
         ApiError::TooLarge(_) => Code::ResourceExhausted,
         ApiError::Unavailable(_) | ApiError::NotReady => Code::Unavailable,
         ApiError::Internal(_) => Code::Internal,
-        ApiError::CrossSite | ApiError::Host => Code::PermissionDenied,
+        ApiError::ReadOnly | ApiError::CrossSite | ApiError::Host => Code::PermissionDenied,
         ApiError::NoRoute | ApiError::NoMethod => Code::Unimplemented,
         ApiError::ContentType
         | ApiError::OtlpType(_)
