@@ -411,7 +411,10 @@ fn a_run_that_finds_no_room_is_late() {
         fold(&mut windows, &spec, V1, &run(1, end, Outcome::Success));
     }
     assert_eq!(windows.panes(), 256);
+    let past = windows.past();
+    assert_eq!(past.len(), 300, "those that made room are points");
     assert_eq!(fold(&mut windows, &spec, V1, &run(1, 600, Outcome::Success)), Folded::Late);
+    assert_eq!(windows.past(), past, "it is counted as late, and nowhere else");
     assert_eq!(fold(&mut windows, &spec, V1, &run(1, 990, Outcome::Success)), Folded::Pane(990));
 }
 
