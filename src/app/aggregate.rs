@@ -9,12 +9,10 @@ use std::time::Instant;
 
 use super::codec;
 use super::restore::restore;
-use super::role::{Context, Member, RoleError};
+use super::role::{Context, Member, RoleError, STEP_RECORDS};
 use crate::base::{AgentName, Metrics};
 use crate::consume::{NewRecord, Partition, Polled, Record, Share, Topic};
 use crate::govern::{Agent, Effect, Event, Standing, Tally};
-
-const BATCH: usize = 512;
 
 /// Agents by partition.
 type Owned = BTreeMap<i32, BTreeMap<AgentName, Agent>>;
@@ -23,7 +21,7 @@ pub(super) fn run(context: &Context, ready: &AtomicBool) -> Result<(), RoleError
     let mut consumer = context.join("aggregate", &[Topic::AgentEvents])?;
     let mut owned = Owned::new();
     let mut standing = Standing::default();
-    while let Some(polled) = consumer.next(BATCH)? {
+    while let Some(polled) = consumer.next(STEP_RECORDS)? {
         match polled {
             Polled::Assigned(partitions) => {
                 ready.store(false, Ordering::SeqCst);

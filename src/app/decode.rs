@@ -2,7 +2,7 @@
 
 use super::codec;
 use super::otlp::{self, Items, Read};
-use super::role::{Context, RoleError};
+use super::role::{Context, RoleError, STEP_RECORDS};
 use crate::base::{EventTime, Metrics};
 use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
 use crate::decode::otlp::Rules;
@@ -10,8 +10,6 @@ use crate::decode::{
     Announcement, Feedback, Options, Outcome, Reason, Reject, Report, Run, decode, decode_feedback,
 };
 use crate::govern::{Command, Event, EventBody, Label, Started};
-
-const BATCH: usize = 512;
 
 const INPUTS: [Topic; 5] = [
     Topic::AgentTraces,
@@ -43,7 +41,7 @@ pub(super) fn run(context: &Context) -> Result<(), RoleError> {
 
 fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
     let mut consumer = context.join("decode", &INPUTS)?;
-    while let Some(polled) = consumer.next(BATCH)? {
+    while let Some(polled) = consumer.next(STEP_RECORDS)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
         let mut made = Made::default();

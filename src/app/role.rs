@@ -15,6 +15,9 @@ use crate::govern::AssembleError;
 use crate::hygiene::BadRule;
 use crate::publish::PublishError;
 
+/// The most records of a step, where a step is of many. It takes what is there and waits for no more, so that it
+/// is small while there is little to do; under load a transaction's round trips are shared by this many.
+pub(super) const STEP_RECORDS: usize = 8192;
 /// How long a role waits for records before it looks whether it should end.
 const POLL: Duration = Duration::from_millis(200);
 /// How often the lag is asked for.

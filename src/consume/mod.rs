@@ -65,11 +65,14 @@ pub trait Log: Send + Sync {
     fn trim(&self, older_than: EventTime) -> Result<u64, LogError>;
 }
 
+/// Bytes of keys and values after which a poll gives what it has.
+pub const POLL_BYTES: usize = 16 * 1024 * 1024;
+
 /// The member of a consumer group; dropping it leaves the group. What it was given is not done until
 /// a step that covers it commits: after a crash it is given again, to whoever then has the partition.
 pub trait Consumer: Send {
-    /// What comes next, as soon as it does: at most `max` records, or a change of what the member
-    /// has; no records when `timeout` has passed. A log on other machines may need some time to hand
+    /// What comes next, as soon as it does: at most `max` records, of not much more than
+    /// [`POLL_BYTES`] in all, or a change of what the member has; no records when `timeout` has passed. A log on other machines may need some time to hand
     /// over what is there. Must be called every few minutes, or the member loses its share; with a
     /// `max` of 0 that is all it does.
     ///

@@ -8,7 +8,9 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::found::Found;
-use super::{Reason, Reject, Report, chat, limits, native, stratus_record, stratus_trajectory};
+use super::{
+    Reason, Reject, Report, chat, limits, native, stratus_record, stratus_trajectory, usual,
+};
 use crate::base::{AgentName, EventTime};
 
 /// An input format.
@@ -103,6 +105,16 @@ pub fn decode(input: &[u8], options: &Options) -> Vec<Decoded> {
         Ok(input) => input,
         Err(reject) => return refusal(reject),
     };
+    if options.format.is_none_or(|format| format == Format::Native)
+        && let Some(report) = usual::report(input, options)
+    {
+        return vec![Decoded { line: 1, result: Ok(report) }];
+    }
+    by_format(input, options)
+}
+
+/// The same for whatever there may be.
+fn by_format(input: &[u8], options: &Options) -> Vec<Decoded> {
     let whole = whole(input);
     let first_line =
         || numbered(input).find_map(|(_, line)| line.ok().filter(|line| is_json(line)));
@@ -210,6 +222,11 @@ fn is_trajectory(first: Option<&str>, options: &Options) -> bool {
 
 /// One JSON value: a report, or a tau2-bench file of many.
 fn item(text: &str, options: &Options) -> Vec<Decoded> {
+    if options.format.is_none_or(|format| format == Format::Native)
+        && let Some(report) = usual::report(text.as_bytes(), options)
+    {
+        return vec![Decoded { line: 1, result: Ok(report) }];
+    }
     let format = object(text).and_then(|()| options.format.map_or_else(|| detect(text), Ok));
     let result = match format {
         Err(reject) => Err(reject),
@@ -293,4 +310,93 @@ pub(super) fn typed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Reject> 
     })?;
     json.end().map_err(|problem| Reject::new(Reason::MalformedJson, problem))?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the other ways make of `text`.
+    fn slowly(text: &str, options: &Options) -> Option<Report> {
+        if is_trajectory(whole(text.as_bytes()), options) || object(text).is_err() {
+            return None;
+        }
+        (detect(text) == Ok(Format::Native)).then(|| native::decode(text, options).ok()).flatten()
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            prop_oneof![Just(0i64), Just(-1), Just(3), Just(1_770_000_050), any::<i64>()]
+                .prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z\u{e4}\"\\\\ ]{0,6}".prop_map(Value::from),
+            Just(json!("tool")),
+            Just(json!("thought")),
+            Just(json!(["tool", "look", true])),
+            Just(json!({"input": 3, "output": "x"})),
+            Just(
+                json!([{"type": "llm", "tokens": {"input": 3}}, {"type": "thought", "text": "I plan"}])
+            ),
+        ]
+    }
+
+    fn key() -> impl Strategy<Value = &'static str> {
+        let keys = "event agent trace_id session version start start_ms end end_ms outcome task result steps \
+                    retries tokens cost_usd rounds type name ok error duration arguments text model other";
+        prop::sample::select(keys.split_whitespace().collect::<Vec<_>>())
+    }
+
+    proptest! {
+        /// A record and a step of it in which some fields are said otherwise, left out or said twice.
+        #[test]
+        fn the_usual_way_reads_what_the_others_do(
+            kind in prop::sample::select(vec!["tool", "thought", "llm"]),
+            record in prop::collection::vec((key(), anything()), 0..3),
+            step in prop::collection::vec((key(), anything()), 0..3),
+            twice in prop::option::weighted(0.1, (key(), anything())),
+        ) {
+            let mut said = json!({"type": kind, "name": "look up", "ok": false, "error": "no \u{e4}\n", "duration": 0.25,
+                "arguments": "{\"b\": 1, \"a\": 2}", "text": "First I look", "model": "m", "tokens": {"input": 7}});
+            for (key, value) in step {
+                said[key] = value;
+            }
+            let mut whole = json!({"agent": "helper", "trace_id": "r1", "start": 1_770_000_000.5, "end_ms": 1_770_000_100_000i64,
+                "outcome": "failure", "steps": [said.clone(), {"type": "tool", "name": "act", "ok": true}, said]});
+            for (key, value) in record {
+                whole[key] = value;
+            }
+            let mut text = whole.to_string();
+            if let Some((key, value)) = twice {
+                text.insert_str(1, &format!("{}:{value},", json!(key)));
+            }
+            let options = Options::arrived(EventTime::from_millis(1_780_000_000_000));
+            let quickly = usual::report(text.as_bytes(), &options);
+            if let Some(report) = quickly {
+                prop_assert_eq!(Some(report), slowly(&text, &options), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_way_is_taken() {
+        let text = r#" {"agent": "a", "trace_id": "t", "start": 1770000000, "end": "2026-02-03T00:00:00Z", "later": {},
+            "steps": [{"type": "llm", "more": []}, {"arguments": "{}", "ok": true, "name": "n", "type": "tool"}]}"#;
+        let options = Options::arrived(EventTime::from_millis(1_780_000_000_000));
+        let report = usual::report(text.as_bytes(), &options).unwrap();
+        assert_eq!(Some(report), slowly(text, &options));
+        for other in [
+            &format!("[{text}]"),
+            &text.replace("\"agent\"", "\"agents\""),
+            &text.replace("\"later\"", "\"type\""),
+            &text.replace("true", "1"),
+            "{\"agent\": \"a\u{0}",
+        ] {
+            assert_eq!(usual::report(other.as_bytes(), &options), None, "{other}");
+        }
+    }
 }

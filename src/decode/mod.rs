@@ -24,6 +24,7 @@ mod stratus_record;
 mod stratus_trajectory;
 mod text;
 mod trace;
+mod usual;
 
 pub mod limits;
 

@@ -2,6 +2,7 @@
 //! `configs/trace.schema.json` describes it. Checks are the draft's affair.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::draft::{Draft, Head};
@@ -13,9 +14,13 @@ const MAX_SHOWN_BYTES: usize = 60;
 
 /// The record as written. Unknown fields are ignored: a later Whetstone may write more.
 #[derive(Deserialize)]
-struct Raw<'a> {
+#[serde(bound(deserialize = "S: Deserialize<'de>"))]
+pub(super) struct Raw<'a, S> {
     #[serde(borrow)]
     event: Option<&'a RawValue>,
+    /// Lines of trajectories are told by it.
+    #[serde(rename = "type")]
+    other: Option<IgnoredAny>,
     agent: Option<String>,
     #[serde(default)]
     trace_id: String,
@@ -29,7 +34,7 @@ struct Raw<'a> {
     task: Option<String>,
     result: Option<String>,
     #[serde(default)]
-    steps: Vec<Step>,
+    steps: Vec<S>,
     #[serde(default)]
     retries: u32,
     #[serde(default)]
@@ -47,11 +52,8 @@ enum Time {
 }
 
 pub(super) fn decode(record: &str, options: &Options) -> Result<Report, Reject> {
-    let raw: Raw<'_> = super::detect::typed(record)?;
-    match event(raw.event)? {
-        Event::Started => raw.started(options).map(Report::Started),
-        Event::Ended => raw.ended(options).map(Report::Run),
-    }
+    let raw: Raw<'_, Step> = super::detect::typed(record)?;
+    raw.report(options)
 }
 
 enum Event {
@@ -76,7 +78,19 @@ fn event(raw: Option<&RawValue>) -> Result<Event, Reject> {
     }
 }
 
-impl Raw<'_> {
+impl<S: Into<Step>> Raw<'_, S> {
+    /// Whether no other format has a better claim to it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.agent.is_some() && self.other.is_none()
+    }
+
+    pub(super) fn report(self, options: &Options) -> Result<Report, Reject> {
+        match event(self.event)? {
+            Event::Started => self.started(options).map(Report::Started),
+            Event::Ended => self.ended(options).map(Report::Run),
+        }
+    }
+
     /// A record that says both is a mistake at the source; to believe its event alone would lose the run.
     fn started(self, options: &Options) -> Result<Announcement, Reject> {
         if self.end.is_some() || self.end_ms.is_some() || self.outcome.is_some() {
@@ -108,7 +122,7 @@ impl Raw<'_> {
             outcome: self.outcome.unwrap_or(Outcome::Unknown),
             task: self.task,
             result: self.result,
-            steps: self.steps,
+            steps: self.steps.into_iter().map(Into::into).collect(),
             retries: self.retries,
             tokens: self.tokens,
             cost_usd: self.cost_usd,

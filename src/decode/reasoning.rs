@@ -4,6 +4,9 @@
 //! and is only ever used to compare runs with each other.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::{Reasoning, Step, Trace};
 
@@ -36,19 +39,31 @@ const PHRASES: [(Reasoning, &[&str]); 5] = [
     (Reasoning::Uncertain, &["not sure", "unsure", "unclear", "don t know", "do not know"]),
 ];
 
+/// Finds all phrases at once, and the mark of each by its number.
+static FINDER: LazyLock<(AhoCorasick, Vec<Reasoning>)> = LazyLock::new(|| {
+    let all =
+        PHRASES.iter().flat_map(|(mark, phrases)| phrases.iter().map(|phrase| (*mark, phrase)));
+    let (marks, phrases): (Vec<_>, Vec<_>) = all
+        .map(|(mark, phrase)| match phrase.strip_suffix('*') {
+            Some(beginning) => (mark, format!(" {beginning}")),
+            None => (mark, format!(" {phrase} ")),
+        })
+        .unzip();
+    #[expect(clippy::expect_used, reason = "fails only for more phrases than memory holds")]
+    let finder = AhoCorasick::new(phrases).expect("a finder of a few phrases");
+    (finder, marks)
+});
+
 /// The marks that any of the thoughts carries.
 pub(super) fn marks(trace: &Trace) -> BTreeSet<Reasoning> {
+    let (finder, mark_of) = &*FINDER;
     let mut marks = BTreeSet::new();
     for step in &trace.steps {
         let Step::Thought(thought) = step else { continue };
         let words = words(&thought.text);
-        let said = |phrase: &&str| match phrase.strip_suffix('*') {
-            Some(beginning) => words.contains(&format!(" {beginning}")),
-            None => words.contains(&format!(" {phrase} ")),
-        };
-        marks.extend(
-            PHRASES.iter().filter(|(_, phrases)| phrases.iter().any(said)).map(|(mark, _)| *mark),
-        );
+        // Phrases may share the space between them.
+        let found = finder.find_overlapping_iter(&words);
+        marks.extend(found.filter_map(|found| mark_of.get(found.pattern().as_usize())));
         if marks.len() == PHRASES.len() {
             break;
         }
@@ -61,7 +76,9 @@ fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len().saturating_add(2));
     words.push(' ');
     for c in text.chars() {
-        if c.is_alphanumeric() {
+        if c.is_ascii_alphanumeric() {
+            words.push(c.to_ascii_lowercase());
+        } else if c.is_alphanumeric() {
             words.extend(c.to_lowercase());
         } else if !words.ends_with(' ') {
             words.push(' ');

@@ -51,6 +51,9 @@ fn marked(text: &str, max: usize) -> String {
 /// `text` on one line: control characters, and those that reorder or hide what follows them, are
 /// spaces. A trace's author must not draw on a terminal or smuggle text past a reader.
 pub(super) fn clean(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let unsafe_to_show = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

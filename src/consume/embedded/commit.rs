@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::lock::GroupLock;
 use super::store::Store;
-use super::{Consumer, LogError, NewRecord, Partition, Place, Polled, Progress, Record, Topic};
+use super::{
+    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Record, Topic,
+};
 
 /// The live member of a group.
 pub(super) struct Member {
@@ -59,15 +61,18 @@ impl Member {
     }
 
     fn read_ahead(&mut self, max: usize) -> Result<Vec<Record>, LogError> {
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let mut room = POLL_BYTES;
         let (before, after) = self.topics.split_at_mut(self.turn);
         for position in after.iter_mut().chain(before) {
             let progress = &mut position.progress;
             let left = max.saturating_sub(records.len()).min(progress.room());
-            if left == 0 {
+            if left == 0 || room == 0 {
                 continue;
             }
-            let mut more = self.store.read(position.topic, progress.next(), left)?;
+            let mut more = self.store.read_bytes(position.topic, progress.next(), left, room)?;
+            let bytes = more.iter().map(|record| record.key.len() + record.value.len());
+            room = room.saturating_sub(bytes.sum());
             more.retain(|record| progress.give(record.offset));
             records.extend(more);
         }

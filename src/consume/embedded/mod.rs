@@ -22,8 +22,8 @@ use self::lock::GroupLock;
 use self::store::Store;
 use super::progress::Progress;
 use super::{
-    Consumer, Follower, Log, LogError, NewRecord, Partition, Place, Polled, Record, Share, Start,
-    Topic,
+    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Record,
+    Share, Start, Topic,
 };
 use crate::base::{Clock, EventTime};
 use std::path::Path;

@@ -81,29 +81,50 @@ impl Store {
         offset: u64,
         max: usize,
     ) -> Result<Vec<Record>, LogError> {
+        self.read_bytes(topic, offset, max, usize::MAX)
+    }
+
+    /// The same, until that is `bytes` or more.
+    pub(super) fn read_bytes(
+        &self,
+        topic: Topic,
+        offset: u64,
+        max: usize,
+        bytes: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let max = i64::try_from(max).unwrap_or(i64::MAX);
-        self.select(topic, to_sql(offset), max)
+        self.select(topic, to_sql(offset), max, bytes)
     }
 
     pub(super) fn table(&self, topic: Topic) -> Result<Vec<Record>, LogError> {
         if !topic.compacted() {
             return Ok(Vec::new());
         }
-        let mut records = self.select(topic, 0, i64::MAX)?;
+        let mut records = self.select(topic, 0, i64::MAX, usize::MAX)?;
         records.retain(|record| !record.value.is_empty());
         Ok(records)
     }
 
-    fn select(&self, topic: Topic, offset: i64, max: i64) -> Result<Vec<Record>, LogError> {
+    fn select(
+        &self,
+        topic: Topic,
+        offset: i64,
+        max: i64,
+        bytes: usize,
+    ) -> Result<Vec<Record>, LogError> {
         let reader = lock(&self.reader);
         let mut select = reader.prepare_cached(
             "SELECT offset, at, key, value, headers FROM records
              WHERE topic = ?1 AND offset >= ?2 ORDER BY offset LIMIT ?3",
         )?;
         let mut rows = select.query(params![topic.name(), offset, max])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            records.push(record(topic, row)?);
+        let (mut records, mut room) = (Vec::new(), bytes);
+        while room > 0
+            && let Some(row) = rows.next()?
+        {
+            let record = record(topic, row)?;
+            room = room.saturating_sub(record.key.len() + record.value.len());
+            records.push(record);
         }
         Ok(records)
     }

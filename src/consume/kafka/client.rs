@@ -106,6 +106,9 @@ pub(super) fn transactions(settings: &KafkaSettings, id: &str) -> ClientConfig {
     let mut config = producer(settings);
     config
         .set("transactional.id", id)
+        // The brokers end a transaction after they have said that it is committed, and until then turn the next one
+        // away. At the default of 100 ms that was most of a step's time.
+        .set("retry.backoff.ms", "5")
         .set("transaction.timeout.ms", TRANSACTION.as_millis().to_string());
     config
 }

@@ -19,8 +19,8 @@ use super::produce::{Failure, Transactions};
 use super::rebalance::{Change, MemberContext};
 use super::slot::Slot;
 use super::{
-    Consumer, LogError, NewRecord, Partition, Place, Polled, Progress, Record, Topic, client,
-    partition_of, problem, read,
+    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Record, Topic,
+    client, partition_of, problem, read,
 };
 
 /// How long a group may take to agree on a new generation.
@@ -102,6 +102,7 @@ impl Member {
 
     /// Up to `max` records from the client. Ends early when a change comes.
     fn gather(&mut self, max: usize, deadline: Instant) -> Result<(), LogError> {
+        let mut bytes = 0;
         loop {
             let wait = if self.held.is_empty() {
                 deadline.saturating_duration_since(Instant::now())
@@ -116,9 +117,10 @@ impl Member {
                     if let Some(progress) = self.positions.get_mut(&partition)
                         && progress.give(record.offset)
                     {
+                        bytes += record.key.len() + record.value.len();
                         self.held.push(record);
                     }
-                    if self.held.len() >= max {
+                    if self.held.len() >= max || bytes >= POLL_BYTES {
                         return Ok(());
                     }
                 }

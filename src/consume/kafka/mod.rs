@@ -33,8 +33,8 @@ use self::member::Member;
 use self::slot::Slot;
 use super::progress::Progress;
 use super::{
-    Consumer, Follower, Log, LogError, NewRecord, Partition, Place, Polled, Record, Share, Start,
-    Topic, partition_of,
+    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Record,
+    Share, Start, Topic, partition_of,
 };
 use crate::base::EventTime;
 

@@ -19,6 +19,8 @@ use super::{LogError, NewRecord, problem};
 /// For one exchange with a coordinator, tried again within it. After that the role starts again, as it
 /// does for as long as it takes; a longer wait would only keep it from ending when it is told to.
 const COORDINATOR: Duration = Duration::from_secs(15);
+/// Between two looks at what is nearly done.
+const SOON: Duration = Duration::from_micros(100);
 /// Between two looks at a full queue.
 const FULL: Duration = Duration::from_millis(20);
 
@@ -79,6 +81,7 @@ impl Transactions {
         fail_point!("step-begun", |_| std::process::abort());
         let receipt = Arc::new(Receipt::default());
         let done = self.fill(outputs, positions, &receipt).and_then(|()| {
+            self.settle(outputs.len(), &receipt);
             fail_point!("step-before-commit", |_| std::process::abort());
             self.patiently(|| self.producer.commit_transaction(COORDINATOR))
                 .map_err(|error| self.failed(&error, "commit a transaction").into())
@@ -125,6 +128,19 @@ impl Transactions {
                     _ => Failure::Final(failed),
                 }
             })
+    }
+
+    /// Waits until nothing is on its way. A commit would do so too, but looks only every 100 ms, which was most of
+    /// a step. Whatever does not arrive fails there.
+    fn settle(&self, outputs: usize, receipt: &Receipt) {
+        if !receipt.wait(outputs, COORDINATOR) {
+            return;
+        }
+        // The last report is taken away a moment after it was given.
+        let begun = Instant::now();
+        while self.producer.in_flight_count() > 0 && begun.elapsed() < FULL {
+            std::thread::park_timeout(SOON);
+        }
     }
 
     /// What is open is aborted now rather than after its time is up: until then, nobody reads past it.

@@ -15,6 +15,8 @@ pub(super) struct Receipt {
 #[derive(Debug, Default)]
 struct State {
     answered: usize,
+    /// How many somebody waits for.
+    wanted: usize,
     failure: Option<(Code, String)>,
 }
 
@@ -26,12 +28,16 @@ impl Receipt {
         if state.failure.is_none() {
             state.failure = failure;
         }
-        self.changed.notify_all();
+        // Nobody is woken for each of thousands.
+        if state.answered >= state.wanted {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until `records` were answered; false if that takes longer than `timeout`.
     pub(super) fn wait(&self, records: usize, timeout: Duration) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.wanted = records;
         let waits = |state: &mut State| state.answered < records;
         let waited = self.changed.wait_timeout_while(state, timeout, waits);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
