@@ -91,7 +91,8 @@ pub trait Consumer: Send {
 
     /// The same, marking only the records at `done`. Others polled before them may be done later: the
     /// log remembers which, so that nothing done is given again. Not more than some 200 can be done
-    /// ahead of one that is not; polls give nothing more until it is.
+    /// ahead of one that is not; polls give nothing more until it is. Who takes more than that without
+    /// having them done must commit all of them.
     ///
     /// # Errors
     /// As [`Consumer::commit`].
