@@ -33,14 +33,22 @@ pub trait Log: Send + Sync {
     /// [`LogError`]: all of it or nothing was appended, in almost every case nothing.
     fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError>;
 
-    /// Joins `group` on `topics`, each named once, from where the group last committed, or from the
-    /// start. The members of a group share the partitions among them; what each has, its polls tell.
-    /// A log with one partition a topic has room for one live member: a second one is turned away or
-    /// takes over, and then the first one's commits are refused.
+    /// Joins a group, from where it last committed, or from the start. The members of a group share the
+    /// partitions among them; what each has, its polls tell. A log with one partition a topic has room for
+    /// one live member: a second one is turned away or takes over, and then the first one's commits are
+    /// refused.
     ///
     /// # Errors
     /// [`LogError`].
-    fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError>;
+    fn join(&self, subscription: &Subscription<'_>) -> Result<Box<dyn Consumer>, LogError>;
+
+    /// Joins `group` on `topics` alone, each named once.
+    ///
+    /// # Errors
+    /// As [`Log::join`].
+    fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        self.join(&Subscription { group, topics, ..Subscription::default() })
+    }
 
     /// Reads `topic` without joining a group: everything from `start` on, and then whatever comes.
     ///
@@ -63,6 +71,21 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// [`LogError`]; some records may then be gone already.
     fn trim(&self, older_than: EventTime) -> Result<u64, LogError>;
+}
+
+/// What a member wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subscription<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The topics whose partitions the group's members share among them, each named once.
+    pub topics: &'a [Topic],
+    /// A topic of which the member has the partitions with the same numbers as those that it has of the first of
+    /// `topics`. It must have as many.
+    pub beside: Option<Topic>,
+    /// A group that may have consumed a topic in this one's place: where that came further in it, this one goes on
+    /// there. Both must not have members at a time.
+    pub after: Option<(Topic, &'a str)>,
 }
 
 /// Bytes of keys and values after which a poll gives what it has.
@@ -98,6 +121,16 @@ pub trait Consumer: Send {
     /// As [`Consumer::commit`].
     fn commit_these(&mut self, done: &[Place], outputs: Vec<NewRecord>) -> Result<(), LogError>;
 
+    /// How far the records reach that were polled so far.
+    fn reached(&self) -> Reached;
+
+    /// The same as [`Consumer::commit`], marking only what was polled before `reached` was told, if anything; of
+    /// partitions that were revoked since, nothing.
+    ///
+    /// # Errors
+    /// As [`Consumer::commit`].
+    fn commit_until(&mut self, reached: &Reached, outputs: Vec<NewRecord>) -> Result<(), LogError>;
+
     /// How many records are still ahead, by partition that the member has. Where there are
     /// transactions, their markers may count.
     ///
@@ -105,8 +138,30 @@ pub trait Consumer: Send {
     /// [`LogError`].
     fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError>;
 
+    /// The partition of `topic` that records with `key` belong in.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    fn home(&self, topic: Topic, key: &str) -> Result<Partition, LogError>;
+
     /// Whether records of `topic` that carry `key` come to this member now.
     fn owns(&self, topic: Topic, key: &str) -> bool;
+}
+
+/// How far a member has been given records: the offset behind the last one, by partition. The default is nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached(std::collections::BTreeMap<Partition, u64>);
+
+impl Reached {
+    /// The offset behind the last record of `partition`, if that is the member's.
+    pub fn of(&self, partition: Partition) -> Option<u64> {
+        self.0.get(&partition).copied()
+    }
+
+    /// Forgets `partition`, which is another member's.
+    pub fn forget(&mut self, partition: Partition) {
+        self.0.remove(&partition);
+    }
 }
 
 /// What a poll brought.

@@ -78,6 +78,13 @@ impl Progress {
         }
     }
 
+    /// Everything given below `offset` is done.
+    pub(super) fn finish_below(&mut self, offset: u64) {
+        let done = self.open.partition_point(|open| *open < offset);
+        self.open.drain(..done);
+        self.settle();
+    }
+
     fn settle(&mut self) {
         let base = self.base();
         self.ahead = self.ahead.split_off(&base);
@@ -152,6 +159,21 @@ mod tests {
         assert!(progress.ahead().len() < 4096, "{}", progress.ahead().len());
         progress.finish(first);
         assert_eq!((progress.room(), progress.ahead().as_str()), (usize::MAX, ""));
+    }
+
+    #[test]
+    fn what_is_done_below_an_offset_is_a_whole_stretch() {
+        let mut progress = Progress::resume(10, "").unwrap();
+        [10, 12, 15, 19].into_iter().for_each(|offset| assert!(progress.give(offset)));
+        progress.finish(15);
+        progress.finish_below(12);
+        assert_eq!((progress.base(), progress.ahead().as_str()), (12, "3"));
+        progress.finish_below(19);
+        assert_eq!((progress.base(), progress.ahead().as_str()), (19, ""));
+        progress.finish_below(5);
+        assert_eq!((progress.base(), progress.next()), (19, 20), "it never goes back");
+        progress.finish_below(100);
+        assert_eq!(progress.base(), 20, "what was not given is not done");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Members of a group on Kafka: shared work, members that come, go, hang and die in the middle of a
 //! step. Each input is transformed exactly once, by whoever has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use whetstone::consume::{
-    Consumer, KafkaLog, KafkaSettings, Log, LogError, NewRecord, Polled, Record, Topic,
-    partition_of,
+    Consumer, KafkaLog, KafkaSettings, Log, LogError, NewRecord, Partition, Polled, Reached,
+    Record, Subscription, Topic, partition_of,
 };
 
 use crate::broker::OnKafka;
@@ -132,6 +132,71 @@ fn a_second_member_gets_its_share_and_owns_what_it_is_told() {
 }
 
 #[test]
+fn a_topic_that_comes_along_is_shared_out_as_the_other_is() {
+    let Some(on_kafka) = OnKafka::new(4, module_path!()) else { return };
+    let logs = ["one", "two"].map(|name| another(&on_kafka, name));
+    let subscription = Subscription {
+        group: "group",
+        topics: &[AgentEvents],
+        beside: Some(AgentTraces),
+        ..Subscription::default()
+    };
+    let mut members: Vec<_> = logs.iter().map(|log| log.join(&subscription).unwrap()).collect();
+    let mut shares: Vec<BTreeSet<_>> = vec![BTreeSet::new(); 2];
+    let begun = Instant::now();
+    let together = |share: &BTreeSet<Partition>| {
+        let numbers =
+            |topic| share.iter().filter(move |one| one.topic == topic).map(|one| one.number);
+        assert!(numbers(AgentEvents).eq(numbers(AgentTraces)), "{share:?}");
+    };
+    let turn = |members: &mut Vec<Box<dyn Consumer>>, shares: &mut Vec<BTreeSet<_>>| {
+        for (consumer, share) in members.iter_mut().zip(shares) {
+            match consumer.poll(1, SHORT).unwrap() {
+                Polled::Assigned(partitions) => share.extend(partitions),
+                Polled::Revoked(gone) => share.retain(|partition| !gone.contains(partition)),
+                Polled::Records(records) => assert_eq!(records, []),
+            }
+            together(share);
+        }
+    };
+    while shares.iter().any(|share| share.len() != 4) {
+        assert!(begun.elapsed() < GENEROUS, "{shares:?}");
+        turn(&mut members, &mut shares);
+    }
+    // The other one leaves, and all comes to the one that stays.
+    drop(members.pop());
+    shares.pop();
+    while shares[0].len() != 8 {
+        assert!(begun.elapsed() < GENEROUS * 2, "{shares:?}");
+        turn(&mut members, &mut shares);
+    }
+    let log = &logs[0];
+    log.append((0..20).map(|n| new(AgentTraces, &n.to_string(), "x")).collect()).unwrap();
+    let mut seen = 0;
+    while seen < 20 {
+        assert!(begun.elapsed() < GENEROUS * 3, "{seen} of 20");
+        seen += poll(&mut *members[0], 50, SHORT).len();
+    }
+    members[0].commit(Vec::new()).unwrap();
+}
+
+#[test]
+fn a_topic_that_comes_along_must_have_as_many_partitions() {
+    let Some(on_kafka) = OnKafka::new(2, module_path!()) else { return };
+    let log = another(&on_kafka, "one");
+    let topics = &[AgentEvents];
+    let uneven = Subscription {
+        group: "group",
+        topics,
+        beside: Some(Topic::OptimizationRequests),
+        ..Subscription::default()
+    };
+    grow(&on_kafka, Topic::OptimizationRequests, 3);
+    let refused = log.join(&uneven).err().map(|problem| problem.to_string()).unwrap_or_default();
+    assert!(refused.contains("kafka.traces_keyed_by_agent"), "{refused}");
+}
+
+#[test]
 fn a_halted_member_that_is_given_more_goes_on_with_all_of_it() {
     let Some(on_kafka) = OnKafka::new(2, module_path!()) else { return };
     let (log, other) = (another(&on_kafka, "stays"), another(&on_kafka, "leaves"));
@@ -182,7 +247,8 @@ fn who_hung_for_too_long_commits_nothing() {
     takes_over.commit(vec![new(Decisions, "", "successor")]).unwrap();
 
     let late = vec![new(Decisions, "", "late"), new(AgentState, "a", "late")];
-    let refused = hangs.commit(late).unwrap_err();
+    // Not even a step that moves no position.
+    let refused = hangs.commit_until(&Reached::default(), late).unwrap_err();
     assert!(matches!(refused, LogError::Lost { .. }), "{refused}");
     assert!(refused.is_passing());
     assert_eq!(values(&read(&log, Decisions)), ["successor"]);
@@ -359,6 +425,19 @@ fn a_restore_ends_where_compaction_took_the_last_records() {
     }
     log.append(vec![new(AgentState, "c", "1"), NewRecord::tombstone(AgentState, "c")]).unwrap();
     assert_eq!(table(&log, AgentState), []);
+}
+
+fn grow(on_kafka: &OnKafka, topic: Topic, partitions: usize) {
+    use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+    let admin: AdminClient<_> = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", &on_kafka.settings.brokers)
+        .create()
+        .unwrap();
+    let name = format!("{}{topic}", on_kafka.settings.prefix);
+    let more = NewPartitions::new(&name, partitions);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let grown = runtime.block_on(admin.create_partitions([&more], &AdminOptions::new()));
+    assert!(grown.unwrap().iter().all(Result::is_ok));
 }
 
 fn set_topic(on_kafka: &OnKafka, topic: Topic, settings: &[(&str, &str)]) {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use whetstone::consume::{
-    Consumer, Log, NewRecord, Partition, Polled, Record, Share, Start, Topic,
+    Consumer, Log, NewRecord, Partition, Polled, Reached, Record, Share, Start, Subscription, Topic,
 };
 
 /// Where a log is kept. Opening it again after dropping every handle is what a restart is.
@@ -37,6 +37,9 @@ macro_rules! conformance_suite {
             lag_counts_what_is_still_ahead
             records_done_out_of_order_are_not_given_again
             what_is_done_ahead_is_bounded
+            a_step_may_cover_what_was_polled_until_some_time_ago
+            a_second_topic_comes_along_with_the_first
+            a_group_goes_on_where_another_came_further
             a_tombstone_takes_a_key_away
             a_member_is_told_what_it_has_before_its_first_record
             following_begins_where_it_is_told_to
@@ -276,6 +279,101 @@ pub(crate) fn a_member_is_told_what_it_has_before_its_first_record(backing: &dyn
     assert!(consumer.owns(AgentTraces, "a") && !consumer.owns(AgentEvents, "a"));
     assert_eq!(poll(&mut *consumer, 0, SHORT), [], "asked for nothing");
     assert_eq!(drain(&mut *consumer), ["0", "1", "2"]);
+}
+
+pub(crate) fn a_step_may_cover_what_was_polled_until_some_time_ago(backing: &dyn Backing) {
+    let output = |value: &str| vec![new(Decisions, "", value)];
+    {
+        let log = backing.open();
+        append(&*log, AgentTraces, 0..9);
+        let mut consumer = join(&*log, "group", &[AgentTraces]);
+        let mut take = |count: usize| {
+            let mut left = count;
+            while left > 0 {
+                left -= poll(&mut *consumer, left, GENEROUS).len();
+            }
+            consumer.reached()
+        };
+        let (three, _five) = (take(3), take(2));
+        let at = three.of(Partition { topic: AgentTraces, number: 0 });
+        assert_eq!(at, Some(read(&*log, AgentTraces)[3].offset));
+        assert_eq!(three.of(Partition { topic: Decisions, number: 0 }), None);
+        consumer.commit_until(&Reached::default(), output("nothing")).unwrap();
+        consumer.commit_until(&three, output("three")).unwrap();
+        // Those that were not polled, and a marker perhaps.
+        assert!((4..=5).contains(&ahead(&mut *consumer)), "{}", ahead(&mut *consumer));
+        consumer.commit_until(&Reached::default(), output("still three")).unwrap();
+    }
+    let log = backing.open();
+    assert_eq!(read_values(&*log, Decisions), ["nothing", "three", "still three"]);
+    let mut consumer = join(&*log, "group", &[AgentTraces]);
+    assert_eq!(drain(&mut *consumer), ["3", "4", "5", "6", "7", "8"]);
+    consumer.commit(Vec::new()).unwrap();
+    drop(consumer);
+    assert_eq!(drain(&mut *join(&*log, "group", &[AgentTraces])), [""; 0]);
+}
+
+pub(crate) fn a_second_topic_comes_along_with_the_first(backing: &dyn Backing) {
+    let log = backing.open();
+    append(&*log, AgentEvents, 0..2);
+    append(&*log, AgentTraces, 2..4);
+    let subscription = Subscription {
+        group: "group",
+        topics: &[AgentEvents],
+        beside: Some(AgentTraces),
+        ..Subscription::default()
+    };
+    for _restart in 0..2 {
+        let mut consumer = log.join(&subscription).unwrap();
+        let begun = Instant::now();
+        let mut told = loop {
+            match consumer.poll(10, SHORT).unwrap() {
+                Polled::Assigned(partitions) => break partitions,
+                other => assert_eq!(other, Polled::Records(Vec::new())),
+            }
+            assert!(begun.elapsed() < GENEROUS);
+        };
+        told.sort_unstable();
+        assert_eq!(told, [AgentTraces, AgentEvents].map(|topic| Partition { topic, number: 0 }));
+        assert_eq!(consumer.home(AgentTraces, "a").unwrap().number, 0);
+        let mut values = drain(&mut *consumer);
+        values.sort_unstable();
+        assert_eq!(values, ["0", "1", "2", "3"], "nothing was committed");
+    }
+    let mut consumer = log.join(&subscription).unwrap();
+    while !matches!(consumer.poll(10, SHORT).unwrap(), Polled::Assigned(_)) {}
+    assert_eq!(drain(&mut *consumer).len(), 4);
+    consumer.commit(Vec::new()).unwrap();
+    append(&*log, AgentTraces, 4..5);
+    assert_eq!(drain(&mut *consumer), ["4"]);
+    assert_eq!(ahead(&mut *consumer), 0);
+}
+
+pub(crate) fn a_group_goes_on_where_another_came_further(backing: &dyn Backing) {
+    let log = backing.open();
+    append(&*log, AgentTraces, 0..6);
+    let work = |subscription: &Subscription<'_>, count: usize| {
+        let mut consumer = log.join(subscription).unwrap();
+        while !matches!(consumer.poll(10, SHORT).unwrap(), Polled::Assigned(_)) {}
+        let mut done = Vec::new();
+        while done.len() < count {
+            let records = poll(&mut *consumer, count - done.len(), GENEROUS);
+            done.extend(values(&records));
+        }
+        consumer.commit(Vec::new()).unwrap();
+        done
+    };
+    let topics = &[AgentTraces];
+    let one = Subscription { group: "one", topics, ..Subscription::default() };
+    let two =
+        Subscription { group: "two", topics, after: Some((AgentTraces, "one")), beside: None };
+    let back = Subscription { after: Some((AgentTraces, "two")), ..one };
+    assert_eq!(work(&one, 2), ["0", "1"]);
+    assert_eq!(work(&two, 2), ["2", "3"], "where it was never before");
+    assert_eq!(work(&back, 1), ["4"], "where it was before");
+    assert_eq!(work(&back, 1), ["5"], "where it came further itself");
+    append(&*log, AgentTraces, 6..7);
+    assert_eq!(work(&two, 1), ["6"]);
 }
 
 pub(crate) fn records_done_out_of_order_are_not_given_again(backing: &dyn Backing) {

@@ -24,7 +24,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use whetstone::base::{EventTime, Metrics, SystemClock};
 use whetstone::consume::{
-    Consumer, EmbeddedLog, Follower, Log, LogError, NewRecord, Record, Share, Start, Topic,
+    Consumer, EmbeddedLog, Follower, Log, LogError, NewRecord, Record, Share, Start, Subscription,
+    Topic,
 };
 use whetstone::decode::otlp::{Batch, Role};
 use whetstone::serve::{Server, serve};
@@ -474,7 +475,7 @@ impl Log for Slow {
         Ok(())
     }
 
-    fn subscribe(&self, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+    fn join(&self, _: &Subscription<'_>) -> Result<Box<dyn Consumer>, LogError> {
         unreachable!()
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::lock::GroupLock;
 use super::store::Store;
 use super::{
-    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Record, Topic,
+    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Reached, Record,
+    Subscription, Topic,
 };
 
 /// The live member of a group.
@@ -38,15 +39,21 @@ impl Member {
     pub(super) fn join(
         store: Arc<Store>,
         lock: GroupLock,
-        group: &str,
-        topics: &[Topic],
+        subscription: &Subscription<'_>,
     ) -> Result<Self, LogError> {
+        let Subscription { group, topics, beside, after } = *subscription;
         let topics = store.write(|step| {
             let join = |&topic| {
-                let (progress, epoch) = step.join(group, topic)?;
+                let (mut progress, epoch) = step.join(group, topic)?;
+                if let Some((_, other)) = after.filter(|(consumed, _)| *consumed == topic) {
+                    let further = step.base(other, topic)?;
+                    if further > progress.base() {
+                        progress = Progress::resume(further, "").map_err(LogError::Corrupt)?;
+                    }
+                }
                 Ok(Position { topic, progress, epoch })
             };
-            topics.iter().map(join).collect::<Result<Vec<_>, LogError>>()
+            topics.iter().chain(&beside).map(join).collect::<Result<Vec<_>, LogError>>()
         })?;
         Ok(Self { store, group: group.to_owned(), topics, turn: 0, told: false, _lock: lock })
     }
@@ -112,12 +119,30 @@ impl Consumer for Member {
         self.step(&outputs)
     }
 
+    fn reached(&self) -> Reached {
+        let topics = self.topics.iter();
+        Reached(topics.map(|topic| (topic.partition(), topic.progress.next())).collect())
+    }
+
+    fn commit_until(&mut self, reached: &Reached, outputs: Vec<NewRecord>) -> Result<(), LogError> {
+        for position in &mut self.topics {
+            if let Some(offset) = reached.of(position.partition()) {
+                position.progress.finish_below(offset);
+            }
+        }
+        self.step(&outputs)
+    }
+
     fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError> {
         let ahead = |position: &Position| {
             let count = self.store.count(position.topic, position.progress.next())?;
             Ok((position.partition(), count))
         };
         self.topics.iter().map(ahead).collect()
+    }
+
+    fn home(&self, topic: Topic, _key: &str) -> Result<Partition, LogError> {
+        Ok(Partition { topic, number: 0 })
     }
 
     fn owns(&self, topic: Topic, _key: &str) -> bool {
@@ -136,7 +161,9 @@ mod tests {
 
     fn member(store: &Arc<Store>) -> Member {
         let lock = GroupLock::take(store.dir(), "group").unwrap();
-        Member::join(Arc::clone(store), lock, "group", &[Topic::AgentTraces]).unwrap()
+        let topics = &[Topic::AgentTraces];
+        let subscription = Subscription { group: "group", topics, ..Subscription::default() };
+        Member::join(Arc::clone(store), lock, &subscription).unwrap()
     }
 
     fn polled(member: &mut Member) -> usize {

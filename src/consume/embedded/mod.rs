@@ -22,8 +22,8 @@ use self::lock::GroupLock;
 use self::store::Store;
 use super::progress::Progress;
 use super::{
-    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Record,
-    Share, Start, Topic,
+    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Reached,
+    Record, Share, Start, Subscription, Topic,
 };
 use crate::base::{Clock, EventTime};
 use std::path::Path;
@@ -72,9 +72,9 @@ impl Log for EmbeddedLog {
         self.store.write(|step| step.append(&records))
     }
 
-    fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
-        let lock = GroupLock::take(self.store.dir(), group)?;
-        Ok(Box::new(Member::join(Arc::clone(&self.store), lock, group, topics)?))
+    fn join(&self, subscription: &Subscription<'_>) -> Result<Box<dyn Consumer>, LogError> {
+        let lock = GroupLock::take(self.store.dir(), subscription.group)?;
+        Ok(Box::new(Member::join(Arc::clone(&self.store), lock, subscription)?))
     }
 
     fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, LogError> {

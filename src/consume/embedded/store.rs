@@ -201,6 +201,14 @@ impl Step<'_> {
         Ok((progress, epoch))
     }
 
+    /// Where `group` stands in `topic`; at the start if it was never there.
+    pub(super) fn base(&self, group: &str, topic: Topic) -> Result<u64, LogError> {
+        let mut select =
+            self.sql().prepare_cached("SELECT next FROM groups WHERE name = ?1 AND topic = ?2")?;
+        let next = select.query_row(params![group, topic.name()], |row| row.get(0)).optional()?;
+        from_sql(next.unwrap_or_default(), "position")
+    }
+
     /// Moves `group` to where `progress` is, if nobody has taken it over since `epoch`.
     pub(super) fn advance(
         &self,

@@ -26,6 +26,7 @@ pub(super) struct Cluster {
     /// Asks questions, and reads nothing. Sees uncommitted records' offsets.
     questions: BaseConsumer<Context>,
     partitions: Mutex<BTreeMap<Topic, i32>>,
+    names: BTreeMap<Topic, String>,
 }
 
 impl Cluster {
@@ -34,7 +35,13 @@ impl Cluster {
         let questions: BaseConsumer<Context> = client::questions(&settings)
             .create_with_context(context.clone())
             .map_err(|error| problem::config(&error))?;
-        let cluster = Self { settings, questions, partitions: Mutex::default() };
+        let name = |topic: Topic| match topic {
+            Topic::OtlpSpans => settings.otlp_spans.clone(),
+            Topic::OtlpLogs => settings.otlp_logs.clone(),
+            ours => format!("{}{ours}", settings.prefix),
+        };
+        let names = Topic::ALL.into_iter().map(|topic| (topic, name(topic))).collect();
+        let cluster = Self { settings, questions, partitions: Mutex::default(), names };
         let asked = Instant::now();
         // The reasons of a failed connection come as events, among others, which asking sees to.
         while cluster.asking().client().fetch_cluster_id(LOOK).is_none() {
@@ -56,12 +63,13 @@ impl Cluster {
     }
 
     /// The topic's name on the brokers.
-    pub(super) fn name(&self, topic: Topic) -> String {
-        match topic {
-            Topic::OtlpSpans => self.settings.otlp_spans.clone(),
-            Topic::OtlpLogs => self.settings.otlp_logs.clone(),
-            ours => format!("{}{ours}", self.settings.prefix),
-        }
+    pub(super) fn name(&self, topic: Topic) -> &str {
+        self.names.get(&topic).map_or(topic.name(), String::as_str)
+    }
+
+    /// The whole name of a group of ours.
+    pub(super) fn group(&self, name: &str) -> String {
+        format!("{}whetstone-{name}", self.settings.prefix)
     }
 
     /// The topic of that name.
@@ -80,7 +88,7 @@ impl Cluster {
         if let Some(count) = self.known().get(&topic) {
             return Ok(*count);
         }
-        let count = self.count(topic)?.ok_or_else(|| problem::no_topic(&self.name(topic)))?;
+        let count = self.count(topic)?.ok_or_else(|| problem::no_topic(self.name(topic)))?;
         self.known().insert(topic, count);
         Ok(count)
     }
@@ -89,8 +97,7 @@ impl Cluster {
     pub(super) fn count(&self, topic: Topic) -> Result<Option<i32>, LogError> {
         let name = self.name(topic);
         let failed = |error| problem::of(&error, &format!("ask for the partitions of {name}"));
-        let metadata =
-            self.asking().client().fetch_metadata(Some(&name), ANSWER).map_err(failed)?;
+        let metadata = self.asking().client().fetch_metadata(Some(name), ANSWER).map_err(failed)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             return Ok(None);
         };

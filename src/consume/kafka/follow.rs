@@ -34,7 +34,7 @@ impl Tail {
         start: Start,
         share: Share<'_>,
     ) -> Result<Self, LogError> {
-        let name = cluster.name(topic);
+        let name = cluster.name(topic).to_owned();
         let doing = format!("follow {name}");
         let consumer: BaseConsumer<Context> = client::reader(&cluster.settings)
             .create_with_context(Context::new(&cluster.settings))

@@ -19,8 +19,8 @@ use super::produce::{Failure, Transactions};
 use super::rebalance::{Change, MemberContext};
 use super::slot::Slot;
 use super::{
-    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Record, Topic,
-    client, partition_of, problem, read,
+    Consumer, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Progress, Reached, Record,
+    Subscription, Topic, client, partition_of, problem, read,
 };
 
 /// How long a group may take to agree on a new generation.
@@ -47,20 +47,19 @@ impl Member {
     pub(super) fn join(
         cluster: &Arc<Cluster>,
         slot: &Slot,
-        group: &str,
-        topics: &[Topic],
+        subscription: &Subscription<'_>,
     ) -> Result<Self, LogError> {
+        let topics = subscription.topics;
         for topic in topics {
             cluster.partitions(*topic)?;
         }
-        let group = format!("{}whetstone-{group}", cluster.settings.prefix);
+        let group = cluster.group(subscription.group);
         let id = format!("{group}-{}", slot.name());
         let transactions = Transactions::open(cluster, &id, &group)?;
         let consumer: BaseConsumer<MemberContext> = client::member(&cluster.settings, &group)
-            .create_with_context(MemberContext::new(cluster, &group))
+            .create_with_context(MemberContext::new(cluster, &group, subscription)?)
             .map_err(|error| problem::config(&error))?;
         let names: Vec<_> = topics.iter().map(|topic| cluster.name(*topic)).collect();
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
         consumer
             .subscribe(&names)
             .map_err(|error| problem::of(&error, &format!("join group {group}")))?;
@@ -172,7 +171,7 @@ impl Member {
     fn list(&self) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in self.positions.keys() {
-            list.add_partition(&self.cluster.name(partition.topic), partition.number);
+            list.add_partition(self.cluster.name(partition.topic), partition.number);
         }
         list
     }
@@ -191,29 +190,43 @@ impl Member {
         metadata.ok_or_else(|| self.lost("it has left"))
     }
 
+    fn name_position(
+        &self,
+        list: &mut TopicPartitionList,
+        partition: Partition,
+        (base, ahead): &(u64, String),
+    ) -> Result<(), LogError> {
+        let offset = Offset::Offset(i64::try_from(*base).unwrap_or(i64::MAX));
+        let mut element = list.add_partition(self.cluster.name(partition.topic), partition.number);
+        let named = element.set_offset(offset);
+        named.map_err(|error| problem::of(&error, "name a position"))?;
+        element.set_metadata(ahead);
+        Ok(())
+    }
+
     fn step(&mut self, outputs: &[NewRecord]) -> Result<(), LogError> {
         let mut moved = TopicPartitionList::new();
         let mut reached = Vec::new();
         for (partition, progress) in &self.positions {
             let at = (progress.base(), progress.ahead());
-            if self.committed.get(partition) == Some(&at) {
-                continue;
+            if self.committed.get(partition) != Some(&at) {
+                self.name_position(&mut moved, *partition, &at)?;
+                reached.push((*partition, at));
             }
-            let failed = |error| problem::of(&error, "name a position");
-            let offset = Offset::Offset(i64::try_from(at.0).unwrap_or(i64::MAX));
-            let mut element =
-                moved.add_partition(&self.cluster.name(partition.topic), partition.number);
-            element.set_offset(offset).map_err(failed)?;
-            element.set_metadata(&at.1);
-            reached.push((*partition, at));
         }
-        if outputs.is_empty() && reached.is_empty() {
-            return Ok(());
+        if reached.is_empty() {
+            if outputs.is_empty() {
+                return Ok(());
+            }
+            // The group's generation goes with a position, and that fences a member that lost its place.
+            if let Some((partition, at)) = self.committed.iter().next() {
+                self.name_position(&mut moved, *partition, at)?;
+            }
         }
         let begun = Instant::now();
         loop {
             let metadata = self.metadata()?;
-            let positions = (!reached.is_empty()).then_some((&moved, &metadata));
+            let positions = (moved.count() > 0).then_some((&moved, &metadata));
             match self.transactions.run(outputs, positions) {
                 // Others come or go, and the client has rejoined beside us. What this member has not
                 // let go of is nobody else's in the new generation either, so its step may go with that.
@@ -268,6 +281,26 @@ impl Consumer for Member {
         self.step(&outputs)
     }
 
+    fn reached(&self) -> Reached {
+        let positions = self.positions.iter();
+        let mut reached: BTreeMap<_, _> =
+            positions.map(|(partition, progress)| (*partition, progress.next())).collect();
+        // What is held was not given yet.
+        for record in self.held.iter().rev() {
+            reached.insert(record.place().partition, record.offset);
+        }
+        Reached(reached)
+    }
+
+    fn commit_until(&mut self, reached: &Reached, outputs: Vec<NewRecord>) -> Result<(), LogError> {
+        for (partition, progress) in &mut self.positions {
+            if let Some(offset) = reached.of(*partition) {
+                progress.finish_below(offset);
+            }
+        }
+        self.step(&outputs)
+    }
+
     fn lag(&mut self) -> Result<Vec<(Partition, u64)>, LogError> {
         let failed = |error| problem::of(&error, "ask for the ends of partitions");
         let mut ends = self.list();
@@ -291,9 +324,12 @@ impl Consumer for Member {
         Ok(lags)
     }
 
+    fn home(&self, topic: Topic, key: &str) -> Result<Partition, LogError> {
+        let number = partition_of(key.as_bytes(), self.cluster.partitions(topic)?);
+        Ok(Partition { topic, number })
+    }
+
     fn owns(&self, topic: Topic, key: &str) -> bool {
-        let Ok(count) = self.cluster.partitions(topic) else { return false };
-        let number = partition_of(key.as_bytes(), count);
-        self.positions.contains_key(&Partition { topic, number })
+        self.home(topic, key).is_ok_and(|home| self.positions.contains_key(&home))
     }
 }

@@ -33,8 +33,8 @@ use self::member::Member;
 use self::slot::Slot;
 use super::progress::Progress;
 use super::{
-    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Record,
-    Share, Start, Topic, partition_of,
+    Consumer, Follower, Log, LogError, NewRecord, POLL_BYTES, Partition, Place, Polled, Reached,
+    Record, Share, Start, Subscription, Topic, partition_of,
 };
 use crate::base::EventTime;
 
@@ -92,9 +92,9 @@ impl Log for KafkaLog {
         self.appender.append(&records)
     }
 
-    fn subscribe(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+    fn join(&self, subscription: &Subscription<'_>) -> Result<Box<dyn Consumer>, LogError> {
         let slot = self.slot()?;
-        Ok(Box::new(Member::join(&self.cluster, &slot, group, topics)?))
+        Ok(Box::new(Member::join(&self.cluster, &slot, subscription)?))
     }
 
     fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, LogError> {

@@ -179,7 +179,7 @@ pub(super) fn too_large(cluster: &Cluster, records: &[NewRecord]) -> LogError {
     let bytes = |record: &NewRecord| record.key.len() + record.value.len();
     match records.iter().max_by_key(|record| bytes(record)) {
         Some(largest) => {
-            let topic = cluster.name(largest.topic);
+            let topic = cluster.name(largest.topic).to_owned();
             LogError::TooLarge { topic, bytes: bytes(largest) }
         }
         None => problem::of_code(Code::MessageSizeTooLarge, "send"),
@@ -196,10 +196,10 @@ pub(super) fn send(
     let name = cluster.name(record.topic);
     let bytes = record.key.len() + record.value.len();
     if bytes > MAX_RECORD_BYTES {
-        return Err(LogError::TooLarge { topic: name, bytes });
+        return Err(LogError::TooLarge { topic: name.to_owned(), bytes });
     }
     let mut message: BaseRecord<'_, [u8], [u8], Arc<Receipt>> =
-        BaseRecord::with_opaque_to(&name, Arc::clone(receipt));
+        BaseRecord::with_opaque_to(name, Arc::clone(receipt));
     if let Some(partition) = cluster.placement(record)? {
         message = message.partition(partition);
     }
@@ -223,7 +223,7 @@ pub(super) fn send(
                 producer.poll(FULL);
             }
             Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _)) => {
-                return Err(LogError::TooLarge { topic: name, bytes });
+                return Err(LogError::TooLarge { topic: name.to_owned(), bytes });
             }
             Err((error, _)) => return Err(problem::of(&error, &format!("send to {name}"))),
         }

@@ -1,6 +1,6 @@
 //! What the group gives a member and takes from it. Runs inside the client's poll.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::cluster::{ANSWER, Cluster};
 use super::context::Context;
-use super::{LogError, Partition, Progress, problem};
+use super::{LogError, Partition, Progress, Subscription, Topic, client, problem};
 
 /// A change, in the order in which they came.
 pub(super) enum Change {
@@ -30,16 +30,82 @@ pub(super) struct MemberContext {
     cluster: Arc<Cluster>,
     group: String,
     changes: Mutex<VecDeque<Change>>,
+    beside: Option<Beside>,
+    after: Option<After>,
+}
+
+/// Partitions that come and go with others of the same number: the group shares out only those of `leads`.
+struct Beside {
+    leads: Topic,
+    follows: Topic,
+}
+
+/// A group that may have come further in `topic` than ours.
+struct After {
+    topic: Topic,
+    group: String,
 }
 
 impl MemberContext {
-    pub(super) fn new(cluster: &Arc<Cluster>, group: &str) -> Self {
-        Self {
+    pub(super) fn new(
+        cluster: &Arc<Cluster>,
+        group: &str,
+        subscription: &Subscription<'_>,
+    ) -> Result<Self, LogError> {
+        let leads = subscription.topics.first().copied();
+        let beside = leads.zip(subscription.beside);
+        let beside = beside.map(|(leads, follows)| Beside { leads, follows });
+        if let Some(Beside { leads, follows }) = &beside {
+            same_count(cluster, *leads, *follows)?;
+        }
+        let after = subscription.after;
+        let after = after.map(|(topic, group)| After { topic, group: cluster.group(group) });
+        Ok(Self {
             common: Context::new(&cluster.settings),
             cluster: Arc::clone(cluster),
             group: group.to_owned(),
             changes: Mutex::default(),
+            beside,
+            after,
+        })
+    }
+
+    /// `partitions` and those that come and go with them.
+    fn together(&self, partitions: &TopicPartitionList) -> TopicPartitionList {
+        let mut all = partitions.clone();
+        if let Some(Beside { leads, follows }) = &self.beside {
+            let (leads, follows) = (self.cluster.name(*leads), self.cluster.name(*follows));
+            for element in partitions.elements_for_topic(leads) {
+                all.add_partition(follows, element.partition());
+            }
         }
+        all
+    }
+
+    /// How far the other group came in partitions of `topic` among `committed`.
+    fn further(&self, committed: &TopicPartitionList) -> Result<BTreeMap<i32, u64>, LogError> {
+        let Some(After { topic, group }) = &self.after else { return Ok(BTreeMap::new()) };
+        let name = self.cluster.name(*topic);
+        let mut wanted = TopicPartitionList::new();
+        for element in committed.elements_for_topic(name) {
+            wanted.add_partition(name, element.partition());
+        }
+        if wanted.count() == 0 {
+            return Ok(BTreeMap::new());
+        }
+        // It joins nothing: only who bears a group's name may ask.
+        let asks: BaseConsumer = client::member(&self.cluster.settings, group)
+            .create()
+            .map_err(|error| problem::config(&error))?;
+        let doing = format!("ask how far group {group} came");
+        let reached = stable(|| asks.committed_offsets(wanted.clone(), ANSWER))
+            .map_err(|error| problem::of(&error, &doing))?;
+        let reached = reached.elements();
+        let reached = reached.iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), u64::try_from(offset).ok()?)),
+            _ => None,
+        });
+        Ok(reached.collect())
     }
 
     pub(super) fn next_change(&self) -> Option<Change> {
@@ -65,6 +131,8 @@ impl MemberContext {
         } else {
             stable(|| consumer.committed_offsets(given.clone(), ANSWER)).map_err(failed)?
         };
+        let further = self.further(&committed)?;
+        let of_other = self.after.as_ref().map(|after| after.topic);
         let mut from = TopicPartitionList::new();
         let mut assigned = Vec::new();
         for element in committed.elements() {
@@ -83,7 +151,10 @@ impl MemberContext {
                 let what = "deleted by the topic's retention before this group consumed them";
                 tracing::error!(%group, topic, partition = number, up_to_records = gone, "{what}");
             }
-            let progress = Progress::resume(base, element.metadata()).map_err(|problem| {
+            let other =
+                further.get(&number).filter(|other| of_other == Some(topic) && **other > base);
+            let (base, ahead) = other.map_or((base, element.metadata()), |other| (*other, ""));
+            let progress = Progress::resume(base, ahead).map_err(|problem| {
                 LogError::Corrupt(format!("group {} in {name}/{number}: {problem}", self.group))
             })?;
             let offset = i64::try_from(base).unwrap_or(i64::MAX);
@@ -130,6 +201,20 @@ impl MemberContext {
     }
 }
 
+/// Partitions can only come and go together where there are as many of both.
+fn same_count(cluster: &Cluster, leads: Topic, follows: Topic) -> Result<(), LogError> {
+    let counts = (cluster.partitions(leads)?, cluster.partitions(follows)?);
+    if counts.0 == counts.1 {
+        return Ok(());
+    }
+    let (leads, follows) = (cluster.name(leads), cluster.name(follows));
+    Err(LogError::Refused(format!(
+        "{follows} has {} partitions and {leads} {}, and traces keyed by agent need as many of both: create {follows} \
+         with {} partitions, or set kafka.traces_keyed_by_agent to false",
+        counts.1, counts.0, counts.0
+    )))
+}
+
 /// Asks again while another member's transaction is still to end.
 fn stable(ask: impl Fn() -> KafkaResult<TopicPartitionList>) -> KafkaResult<TopicPartitionList> {
     let begun = Instant::now();
@@ -165,9 +250,9 @@ impl ConsumerContext for MemberContext {
     ) {
         let change = match what {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assign(consumer, partitions)
+                self.assign(consumer, &self.together(partitions))
             }
-            _ => self.revoke(consumer, partitions),
+            _ => self.revoke(consumer, &self.together(partitions)),
         };
         let change = change.unwrap_or_else(Change::Failed);
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);

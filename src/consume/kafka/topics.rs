@@ -94,7 +94,7 @@ pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
         let name = cluster.name(topic);
         let replication = TopicReplication::Fixed(cluster.settings.replication.unwrap_or(-1));
         let settings = settings(topic);
-        let mut new = NewTopic::new(&name, cluster.settings.partitions, replication);
+        let mut new = NewTopic::new(name, cluster.settings.partitions, replication);
         for (key, value) in &settings {
             new = new.set(key, value);
         }
@@ -102,7 +102,7 @@ pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
         let results = wait(admin.create_topics([&new], &options()))
             .map_err(|error| problem::of(&error, &doing))?;
         match results.into_iter().next() {
-            Some(Ok(_)) => created.push(name),
+            Some(Ok(_)) => created.push(name.to_owned()),
             // Another instance was faster.
             Some(Err((_, Code::TopicAlreadyExists))) | None => {}
             Some(Err((
@@ -124,7 +124,7 @@ pub(super) fn create(cluster: &Cluster) -> Result<Vec<String>, LogError> {
         let begun = std::time::Instant::now();
         while cluster.count(topic)?.is_none() {
             if begun.elapsed() > ANSWER {
-                return Err(problem::no_topic(&cluster.name(topic)));
+                return Err(problem::no_topic(cluster.name(topic)));
             }
         }
     }
@@ -158,7 +158,7 @@ pub(super) fn check(cluster: &Cluster) -> Result<Vec<Problem>, LogError> {
                 counts.push((topic, count));
             }
             None => problems.push(Problem {
-                topic: cluster.name(topic),
+                topic: cluster.name(topic).to_owned(),
                 what: "does not exist: create it with `whetstone check --create-topics`".to_owned(),
                 fatal: true,
             }),
@@ -180,7 +180,7 @@ fn uneven(cluster: &Cluster, counts: &[(Topic, i32)]) -> Option<Problem> {
     let listed: Vec<_> =
         counts.iter().map(|(topic, count)| format!("{} {count}", cluster.name(*topic))).collect();
     Some(Problem {
-        topic: cluster.name(*odd),
+        topic: cluster.name(*odd).to_owned(),
         what: format!(
             "has {count} partitions, and these must have as many as each other ({}): create those \
              with fewer again, before there is anything in them",
@@ -220,12 +220,12 @@ fn wrong_settings(cluster: &Cluster, topics: &[Topic]) -> Result<Vec<Problem>, L
             let what = format!(
                 "takes batches of {size} bytes, and {BATCH_BYTES} are sent: raise its max.message.bytes"
             );
-            problems.push(Problem { topic: name.clone(), what, fatal: true });
+            problems.push(Problem { topic: name.to_owned(), what, fatal: true });
         }
-        problems.extend(wrong_policy(*topic, &name, &found));
+        problems.extend(wrong_policy(*topic, name, &found));
         if setting(&found, "message.timestamp.type") == "CreateTime" {
             problems.push(Problem {
-                topic: name,
+                topic: name.to_owned(),
                 what: "takes times from its producers: set message.timestamp.type=LogAppendTime"
                     .to_owned(),
                 fatal: false,
@@ -286,7 +286,7 @@ fn too_small(cluster: &Cluster, sizes: &[(Topic, u64)]) -> Vec<Problem> {
     let problem = |topic| {
         let taken = size(topic).filter(|taken| *taken > letters)?;
         Some(Problem {
-            topic: cluster.name(Topic::DeadLetters),
+            topic: cluster.name(Topic::DeadLetters).to_owned(),
             what: format!(
                 "takes records of {letters} bytes and {} of {taken}: raise its max.message.bytes, \
                  or what cannot be read has no place to go",
