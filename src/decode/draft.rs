@@ -2,7 +2,7 @@
 //! beginning alone an [`Announcement`]. Knows no format.
 
 use super::limits::{EARLIEST_MILLIS, MAX_FUTURE_MILLIS, MAX_NAME_BYTES, MAX_STEPS};
-use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, clean, cut, identity, stated_failure};
+use super::text::{MAX_ERROR_BYTES, MAX_TEXT_BYTES, clean, cut, identity, shorten, stated_failure};
 use super::{Announcement, Options, Outcome, Reason, Reject, Step, Tokens, ToolCall, Trace};
 use crate::base::{AgentName, EventTime, VersionNumber};
 
@@ -73,7 +73,10 @@ impl Draft {
             let detail = "cost_usd is not a number of dollars, 0 or above";
             return Err(Reject::new(Reason::NotFinite, detail));
         }
-        let shorten = |text: String| cut(&text, MAX_TEXT_BYTES).to_owned();
+        let shorten = |mut text: String| {
+            shorten(&mut text, MAX_TEXT_BYTES);
+            text
+        };
         Ok(Trace {
             agent,
             trace_id,
@@ -166,20 +169,31 @@ fn bounded(step: Step) -> Result<Step, Reject> {
                 let detail = format!("duration of {:?} is not a number of seconds", call.name);
                 return Err(Reject::new(Reason::NotFinite, detail));
             }
-            call.name = tool_name(&call.name);
-            call.error = call.error.map(|error| cut(&error, MAX_ERROR_BYTES).to_owned());
+            if !is_plain(&call.name) {
+                call.name = tool_name(&call.name);
+            }
+            if let Some(error) = &mut call.error {
+                shorten(error, MAX_ERROR_BYTES);
+            }
             call.arguments = call.arguments.map(|text| super::text::arguments(&text));
             Step::Tool(call)
         }
         Step::Thought(mut thought) => {
-            thought.text = cut(&thought.text, MAX_TEXT_BYTES).to_owned();
+            shorten(&mut thought.text, MAX_TEXT_BYTES);
             Step::Thought(thought)
         }
         Step::Llm(mut call) => {
-            call.model = call.model.map(|model| cut(&model, MAX_NAME_BYTES).to_owned());
+            if let Some(model) = &mut call.model {
+                shorten(model, MAX_NAME_BYTES);
+            }
             Step::Llm(call)
         }
     })
+}
+
+/// Whether a tool's name is shown as it is.
+fn is_plain(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// A tool's name is shown, counted and put before a model: it is one line. Models do call tools by an

@@ -6,6 +6,7 @@
 //! here may panic, recurse without a bound or keep more than the bounds in [`limits`].
 
 pub mod assembly;
+mod canonical;
 mod chat;
 mod detect;
 mod digest;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use super::{Reasoning, Step, Trace};
 
@@ -45,12 +45,17 @@ static FINDER: LazyLock<(AhoCorasick, Vec<Reasoning>)> = LazyLock::new(|| {
         PHRASES.iter().flat_map(|(mark, phrases)| phrases.iter().map(|phrase| (*mark, phrase)));
     let (marks, phrases): (Vec<_>, Vec<_>) = all
         .map(|(mark, phrase)| match phrase.strip_suffix('*') {
-            Some(beginning) => (mark, format!(" {beginning}")),
-            None => (mark, format!(" {phrase} ")),
+            Some(beginning) => (mark, beginning.to_owned()),
+            None => (mark, format!("{phrase} ")),
         })
         .unzip();
+    // No two begin alike and are both there, so that the first that begins somewhere is the only one. This kind of
+    // search leaps over what begins none of them; a space before each would be all that it looks for.
     #[expect(clippy::expect_used, reason = "fails only for more phrases than memory holds")]
-    let finder = AhoCorasick::new(phrases).expect("a finder of a few phrases");
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(phrases)
+        .expect("a finder of a few phrases");
     (finder, marks)
 });
 
@@ -61,9 +66,15 @@ pub(super) fn marks(trace: &Trace) -> BTreeSet<Reasoning> {
     for step in &trace.steps {
         let Step::Thought(thought) = step else { continue };
         let words = words(&thought.text);
-        // Phrases may share the space between them.
-        let found = finder.find_overlapping_iter(&words);
-        marks.extend(found.filter_map(|found| mark_of.get(found.pattern().as_usize())));
+        // One may begin within another: it shares the space between them, or a word.
+        let mut from = 1;
+        while let Some(found) = finder.find(Input::new(&words).range(from..)) {
+            // A phrase begins where a word does.
+            if words.get(found.start() - 1) == Some(&b' ') {
+                marks.extend(mark_of.get(found.pattern().as_usize()));
+            }
+            from = found.start() + 1;
+        }
         if marks.len() == PHRASES.len() {
             break;
         }
@@ -72,13 +83,30 @@ pub(super) fn marks(trace: &Trace) -> BTreeSet<Reasoning> {
 }
 
 /// Lower-case words with one space before and after each: "plane" does not hold " plan ".
-fn words(text: &str) -> String {
+fn words(text: &str) -> Vec<u8> {
+    if !text.is_ascii() {
+        return any_words(text).into_bytes();
+    }
+    // Each byte is written, and counts unless it is one more space.
+    let mut words = vec![b' '; text.len().saturating_add(2)];
+    let (mut end, mut last) = (1, b' ');
+    for byte in text.bytes() {
+        let byte = if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b' ' };
+        if let Some(place) = words.get_mut(end) {
+            *place = byte;
+        }
+        end += usize::from(byte | last != b' ');
+        last = byte;
+    }
+    words.truncate(if last == b' ' { end } else { end + 1 });
+    words
+}
+
+fn any_words(text: &str) -> String {
     let mut words = String::with_capacity(text.len().saturating_add(2));
     words.push(' ');
     for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            words.push(c.to_ascii_lowercase());
-        } else if c.is_alphanumeric() {
+        if c.is_alphanumeric() {
             words.extend(c.to_lowercase());
         } else if !words.ends_with(' ') {
             words.push(' ');
@@ -116,6 +144,13 @@ mod tests {
     }
 
     #[test]
+    fn words_are_the_same_whichever_way_they_are_found() {
+        for text in ["", " ", "a", " a", "a ", "A-b  c", "...", "x..", "don't", "a1 \n\t B"] {
+            assert_eq!(words(text), any_words(text).into_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn marks_are_whole_words() {
         use Reasoning::{Backtrack, Hypothesis, Plan, Uncertain, Verify};
         let check = |text: &str, expected: &[Reasoning]| {
@@ -130,5 +165,7 @@ mod tests {
         check("I don't know; it is unclear", &[Uncertain]);
         check("", &[]);
         check("¿qué? 漢字", &[]);
+        check("First I was wrong; the plan plans", &[Plan, Backtrack]);
+        check("Überhaupt: PLAN", &[Plan]);
     }
 }

@@ -8,7 +8,8 @@ use super::Tokens;
 use crate::base::{AgentName, EventTime, VersionNumber};
 use crate::decode::Outcome;
 
-/// One run, bounded: at most [`limits`](super::limits) of everything, a few KB in all.
+/// One run, bounded: at most [`limits`](super::limits) of everything, a few KB in all. It is written by the order of
+/// its fields too: a new one comes last, with a default, and none is ever left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The agent that ran.
@@ -16,10 +17,10 @@ pub struct Run {
     /// The run's id.
     pub trace_id: String,
     /// The session it belongs to, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub session: Option<String>,
     /// The version it says it ran under.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub version: Option<VersionNumber>,
     /// When it started.
     pub start: EventTime,
@@ -36,7 +37,7 @@ pub struct Run {
     /// Tokens over the whole run.
     pub tokens: Tokens,
     /// What its calls of models cost, in millionths of a US dollar, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cost_micros: Option<u64>,
     /// The tools used, in order of first use.
     pub tools: Vec<ToolUse>,
@@ -45,12 +46,12 @@ pub struct Run {
     /// The longest row of identical calls (same tool, same arguments), at least 1 if there was a call.
     pub longest_repeat: u32,
     /// The tool of that longest row, as an index into `tools`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub repeated_tool: Option<u16>,
     /// What the thoughts showed.
     pub reasoning: BTreeSet<Reasoning>,
     /// The error it ended with or met last, with names, numbers and ids replaced by placeholders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub signature: Option<String>,
     /// Task, last steps and result in a few lines, for people and for the optimizer.
     pub excerpt: String,

@@ -1,7 +1,10 @@
 //! Cutting text to size without cutting a character, and reading times and failures out of it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
+use super::canonical;
 use super::limits::MAX_NAME_BYTES;
 use crate::base::{Digest, EventTime};
 
@@ -17,6 +20,16 @@ pub(super) fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }
 
+/// The same of a text that is at hand.
+pub(super) fn shorten(text: &mut String, max: usize) {
+    text.truncate(text.floor_char_boundary(max));
+}
+
+/// Puts at most `max` bytes of `text` behind `line`, on the same line, without space around them.
+pub(super) fn push_short(line: &mut String, text: &str, max: usize) {
+    line.push_str(cut(&clean(cut(text, 4 * max)), max).trim());
+}
+
 pub(super) fn short(text: &str) -> String {
     cut(text, MAX_TEXT_BYTES).to_owned()
 }
@@ -25,13 +38,8 @@ pub(super) fn short(text: &str) -> String {
 /// lays it out makes no difference. Cut ones end in a digest of the whole, so that two calls look the
 /// same only if they are.
 pub(super) fn arguments(text: &str) -> String {
-    match serde_json::from_str::<Value>(text) {
-        Ok(mut value) => {
-            value.sort_all_objects();
-            marked(&value.to_string(), MAX_ARGUMENTS_BYTES)
-        }
-        Err(_) => marked(text, MAX_ARGUMENTS_BYTES),
-    }
+    let canonical = canonical::of(text);
+    marked(canonical.as_deref().unwrap_or(text), MAX_ARGUMENTS_BYTES)
 }
 
 /// An id made of parts that may be long: cut with a digest, so that it fits and stays itself.
@@ -50,9 +58,11 @@ fn marked(text: &str, max: usize) -> String {
 
 /// `text` on one line: control characters, and those that reorder or hide what follows them, are
 /// spaces. A trace's author must not draw on a terminal or smuggle text past a reader.
-pub(super) fn clean(text: &str) -> String {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_owned();
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    // A row at a time, which takes a few instructions.
+    let plain = |row: &[u8]| row.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    if text.as_bytes().chunks(64).all(plain) {
+        return Cow::Borrowed(text);
     }
     let unsafe_to_show = |c: char| {
         c.is_control()

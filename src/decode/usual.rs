@@ -3,7 +3,6 @@
 //! It refuses nothing. Whatever it makes no report of, for whatever reason, is for the others to read and to
 //! refuse by name; of what it does make one, they would have made the same.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -42,8 +41,8 @@ struct Fields;
 /// What any kind of step may say. Another kind than its own may say it as it likes, and that of which the
 /// type does not fit here is for the others.
 #[derive(Default)]
-struct Said<'de> {
-    kind: Option<Cow<'de, str>>,
+struct Said {
+    kind: Option<Kind>,
     name: Option<String>,
     ok: Option<bool>,
     error: Option<Option<String>>,
@@ -52,6 +51,16 @@ struct Said<'de> {
     text: Option<String>,
     model: Option<Option<String>>,
     tokens: Option<Tokens>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Kind {
+    Tool,
+    Thought,
+    Llm,
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -109,22 +118,22 @@ fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     Ok(())
 }
 
-impl Said<'_> {
+impl Said {
     fn step(self) -> Option<Step> {
         let Self { kind, name, ok, error, duration, arguments, text, model, tokens } = self;
-        Some(match kind?.as_ref() {
-            "tool" => Step::Tool(ToolCall {
+        Some(match kind? {
+            Kind::Tool => Step::Tool(ToolCall {
                 name: name?,
                 ok: ok?,
                 error: error.flatten(),
                 duration: duration.flatten(),
                 arguments: arguments.flatten(),
             }),
-            "thought" => Step::Thought(Thought { text: text? }),
-            "llm" => {
+            Kind::Thought => Step::Thought(Thought { text: text? }),
+            Kind::Llm => {
                 Step::Llm(LlmCall { model: model.flatten(), tokens: tokens.unwrap_or_default() })
             }
-            _ => return None,
+            Kind::Other => return None,
         })
     }
 }
