@@ -17,7 +17,8 @@ const MAX_SIGNATURES: usize = 64;
 /// A row of this many identical calls is called a repeat.
 const REPEAT: u32 = 3;
 
-/// A mergeable summary of runs of one agent under one version.
+/// A mergeable summary of runs of one agent under one version. It is written by the order of its fields: a new one
+/// comes last, with a default, and none is ever left out.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Runs by outcome.
@@ -285,9 +286,12 @@ impl Aggregate {
             }
         }
         let name = |index: u16| run.tools.get(usize::from(index)).map(|tool| tool.name.as_str());
+        let mut key = String::new();
         for step in &run.transitions {
             let (Some(from), Some(to)) = (name(step.from), name(step.to)) else { continue };
-            if let Some(stats) = self.transitions.entry(&format!("{from} → {to}")) {
+            key.clear();
+            key.extend([from, " → ", to]);
+            if let Some(stats) = self.transitions.entry(&key) {
                 stats.count += u64::from(step.count);
                 stats.runs.add(success);
             }

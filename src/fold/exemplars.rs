@@ -23,7 +23,7 @@ pub struct Exemplars {
     /// The best successes, the best first.
     pub best: Vec<Exemplar>,
     /// The worst failure with each error signature.
-    #[serde(default, skip_serializing_if = "Bounded::is_empty")]
+    #[serde(default)]
     pub of_signature: Bounded<Option<Exemplar>, MAX_WAYS>,
 }
 
@@ -39,7 +39,7 @@ pub struct Exemplar {
     /// Tool calls it made.
     pub attempts: u32,
     /// The error it ended with, as windows count it: hostile text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub signature: Option<String>,
     /// Task, last steps and result in a few lines: hostile text.
     pub excerpt: String,
@@ -47,18 +47,22 @@ pub struct Exemplar {
 
 impl Exemplars {
     pub(super) fn add(&mut self, run: &Run, reward: Reward, success: bool) {
-        let tie = Digest::hash64(run.trace_id.as_bytes());
         let millis = run.end.millis_since(run.start);
         let (list, score) =
             if success { (&mut self.best, reward.total()) } else { (&mut self.worst, millis) };
-        let rank = (score, tie);
-        // A cheap look first: most runs are not telling, and excerpts are long.
+        // A cheap look first: most runs are not telling, and hashes take their time.
         let full = list.len() == MAX_EXEMPLARS;
-        if !(full && list.last().is_some_and(|last| last.rank > rank)) {
+        let told = !(full && list.last().is_some_and(|last| last.rank.0 > score));
+        let failed = run.signature.as_deref().filter(|_| !success);
+        if !told && failed.is_none() {
+            return;
+        }
+        let rank = (score, Digest::hash64(run.trace_id.as_bytes()));
+        if told {
             list.push(Exemplar::of(run, rank));
             keep_top(list);
         }
-        if let Some(signature) = run.signature.as_deref().filter(|_| !success)
+        if let Some(signature) = failed
             && let Some(kept) = self.of_signature.entry(signature)
             && kept.as_ref().is_none_or(|kept| kept.rank <= rank)
         {

@@ -10,8 +10,9 @@ use crate::base::{Tracked, VersionNumber};
 /// The panes of one agent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panes {
-    /// By version, then by start. No version is without panes.
-    held: BTreeMap<VersionNumber, BTreeMap<i64, Tracked<Aggregate>>>,
+    /// By version, then by start. No version is without panes. They are boxed, since a map has room for eleven from
+    /// the first one on.
+    held: BTreeMap<VersionNumber, BTreeMap<i64, Box<Tracked<Aggregate>>>>,
     /// Stored once, dropped since.
     gone: BTreeSet<(VersionNumber, i64)>,
 }
@@ -33,7 +34,7 @@ impl Panes {
         let mut all = Self::default();
         for (version, start, aggregate) in panes {
             let held = all.held.entry(version).or_default();
-            held.insert(start, Tracked::stored(aggregate));
+            held.insert(start, Box::new(Tracked::stored(aggregate)));
         }
         all
     }
@@ -60,7 +61,7 @@ impl Panes {
         starts: RangeInclusive<i64>,
     ) -> impl Iterator<Item = &Aggregate> {
         let panes = self.held.get(&version).into_iter();
-        panes.flat_map(move |panes| panes.range(starts.clone())).map(|(_, pane)| &**pane)
+        panes.flat_map(move |panes| panes.range(starts.clone())).map(|(_, pane)| &***pane)
     }
 
     pub(super) fn len(&self) -> usize {

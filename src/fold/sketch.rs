@@ -3,12 +3,22 @@
 //! Only whole numbers of at most 2^40 go in, so that the sketch's inner sum stays exact below 2^53 and
 //! a merge gives the same sketch in any order.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sketches_ddsketch::{Config, DDSketch};
 
-/// A quantile sketch of whole, non-negative numbers.
-#[derive(Clone, Serialize, Deserialize, Default)]
-pub struct Sketch(Option<DDSketch>);
+/// A quantile sketch of whole, non-negative numbers. As long as there are few, it is their list, in order: a tenth
+/// of the sketch that they would make, which is made when somebody asks. Which of the two it is depends on how many
+/// there are, so that the order of arrival and of merges makes no difference.
+#[derive(Clone)]
+pub struct Sketch(Kept);
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Few(Vec<u64>),
+    /// Boxed, since most are few.
+    Many(Box<DDSketch>),
+}
 
 impl Sketch {
     const RELATIVE_ERROR: f64 = 0.02;
@@ -17,39 +27,110 @@ impl Sketch {
     const SMALLEST: f64 = 0.5;
     /// In milliseconds, 34 years.
     const GREATEST: u64 = 1 << 40;
+    /// How many numbers are few.
+    const FEW: usize = 32;
 
     /// Adds one number; one above 2^40 counts as that.
     pub fn add(&mut self, value: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
-        self.0.get_or_insert_with(empty).add(value.min(Self::GREATEST) as f64);
+        let value = value.min(Self::GREATEST);
+        match &mut self.0 {
+            Kept::Few(values) => {
+                let place = values.partition_point(|other| *other <= value);
+                values.insert(place, value);
+            }
+            Kept::Many(sketch) => add(sketch, value),
+        }
+        self.settle();
     }
 
     /// Adds all of `other`.
     #[expect(clippy::expect_used, reason = "every sketch has the configuration of `empty`")]
     pub fn merge(&mut self, other: &Self) {
-        let Some(theirs) = &other.0 else { return };
-        match &mut self.0 {
-            Some(ours) => ours.merge(theirs).expect("one configuration"),
-            None => self.0 = Some(theirs.clone()),
+        match (&mut self.0, &other.0) {
+            (Kept::Few(ours), Kept::Few(theirs)) => {
+                ours.extend_from_slice(theirs);
+                ours.sort_unstable();
+            }
+            (Kept::Few(ours), Kept::Many(theirs)) => {
+                let mut sketch = theirs.clone();
+                ours.iter().for_each(|value| add(&mut sketch, *value));
+                self.0 = Kept::Many(sketch);
+            }
+            (Kept::Many(ours), Kept::Few(theirs)) => {
+                theirs.iter().for_each(|value| add(ours, *value));
+            }
+            (Kept::Many(ours), Kept::Many(theirs)) => {
+                ours.merge(theirs).expect("one configuration");
+            }
+        }
+        self.settle();
+    }
+
+    /// Makes a sketch of what is no longer few.
+    fn settle(&mut self) {
+        if let Kept::Few(values) = &self.0
+            && values.len() > Self::FEW
+        {
+            self.0 = Kept::Many(Box::new(sketch_of(values)));
         }
     }
 
     /// How many numbers went in.
     pub fn count(&self) -> u64 {
-        self.0.as_ref().map_or(0, |sketch| sketch.count() as u64)
+        match &self.0 {
+            Kept::Few(values) => values.len() as u64,
+            Kept::Many(sketch) => sketch.count() as u64,
+        }
     }
 
     /// The `q`-quantile, `q` in [0, 1]; `None` if nothing went in.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        self.0.as_ref()?.quantile(q).ok().flatten()
+        match &self.0 {
+            Kept::Few(values) => sketch_of(values).quantile(q).ok().flatten(),
+            Kept::Many(sketch) => sketch.quantile(q).ok().flatten(),
+        }
     }
 
     /// The mean, exact; `None` if nothing went in.
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
+    #[expect(clippy::cast_precision_loss, reason = "counts and sums are below 2^52")]
     pub fn mean(&self) -> Option<f64> {
-        let sketch = self.0.as_ref()?;
-        sketch.sum().map(|sum| sum / sketch.count().max(1) as f64)
+        let sum = match &self.0 {
+            Kept::Few(values) if values.is_empty() => None,
+            Kept::Few(values) => Some(values.iter().sum::<u64>() as f64),
+            Kept::Many(sketch) => sketch.sum(),
+        };
+        sum.map(|sum| sum / self.count().max(1) as f64)
     }
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self(Kept::Few(Vec::new()))
+    }
+}
+
+impl Serialize for Sketch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sketch {
+    /// Once a sketch of nothing was written as nothing.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Kept>::deserialize(deserializer)?.map(Self).unwrap_or_default())
+    }
+}
+
+fn sketch_of(values: &[u64]) -> DDSketch {
+    let mut sketch = empty();
+    values.iter().for_each(|value| add(&mut sketch, *value));
+    sketch
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
+fn add(sketch: &mut DDSketch, value: u64) {
+    sketch.add(value as f64);
 }
 
 fn empty() -> DDSketch {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::head::{Head, Tally};
+use super::head::{Applied, Head, Input, Tally};
 use super::heard::Heard;
 use super::labels::Arrival;
 use super::ledger::Draft;
@@ -29,7 +29,7 @@ pub struct Agent {
     pub(super) seen: Seen,
     /// Sessions, and runs that were announced.
     pub(super) sessions: Seen,
-    pub(super) trial: Tracked<Option<Trial>>,
+    pub(super) trial: Tracked<Option<Box<Trial>>>,
     pub(super) pending: Pending,
     pub(super) spending: Tracked<Spending>,
     /// Labels, whether their runs have come or not.
@@ -90,6 +90,22 @@ impl Agent {
     /// What became of its runs.
     pub fn tally(&self) -> Tally {
         self.head.tally
+    }
+
+    /// Notes that the event at `place` of `input` is to be applied now; false if it was before, and must not be
+    /// again. Places rise, with gaps.
+    pub fn comes(&mut self, input: Input, place: u64) -> bool {
+        self.head.applied.of(input) <= place && self.head.take(input, place)
+    }
+
+    /// How far the agent is in its inputs.
+    pub fn applied(&self) -> Applied {
+        self.head.applied
+    }
+
+    /// Forgets how far the agent is in `input`: for one that lost its records and counts from 0 again.
+    pub fn begin_anew(&mut self, input: Input) {
+        self.head.begin_anew(input);
     }
 
     /// Takes one event and returns what must leave. The only way the agent changes.

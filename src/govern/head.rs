@@ -26,6 +26,59 @@ pub(super) struct Head {
     pub(super) budget: ErrorBudget,
     #[serde(default)]
     pub(super) watch: Watch,
+    #[serde(default)]
+    pub(super) applied: Applied,
+}
+
+/// Where an agent's events come from, each in an order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Everything that was placed by agent.
+    Events,
+    /// Runs that came placed by agent from outside.
+    Traces,
+}
+
+/// How far an agent is in each of its inputs: the place behind the last event that it has taken. An event that is
+/// given again is known by that, so that an agent's state may be stored later than its input is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    events: u64,
+    #[serde(default)]
+    traces: u64,
+}
+
+impl Applied {
+    /// The place behind the last event of `input`; 0 before the first.
+    pub fn of(self, input: Input) -> u64 {
+        match input {
+            Input::Events => self.events,
+            Input::Traces => self.traces,
+        }
+    }
+
+    fn set(&mut self, input: Input, place: u64) {
+        match input {
+            Input::Events => self.events = place,
+            Input::Traces => self.traces = place,
+        }
+    }
+}
+
+impl Head {
+    /// Notes that the event at `place` of `input` is taken now; false if it was before.
+    pub(super) fn take(&mut self, input: Input, place: u64) -> bool {
+        let comes = place >= self.applied.of(input);
+        if comes {
+            self.applied.set(input, place.saturating_add(1));
+        }
+        comes
+    }
+
+    /// Forgets how far it is in `input`, which begins anew.
+    pub(super) fn begin_anew(&mut self, input: Input) {
+        self.applied.set(input, 0);
+    }
 }
 
 impl Head {

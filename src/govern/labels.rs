@@ -148,7 +148,7 @@ impl Agent {
     fn tell_trial(&mut self, run: &Run, salt: Option<&str>) {
         // Looking is no change, and what has not changed is not stored again.
         let same = |trial: &Trial| Some(trial.split.salt.as_str()) == salt;
-        if !self.trial.as_ref().is_some_and(same) {
+        if !self.trial.as_deref().is_some_and(same) {
             return;
         }
         let Self { name, trial, pending, .. } = self;

@@ -19,7 +19,8 @@ const MAX_ACTIVATIONS: usize = 64;
 /// stand on `prompt-versions`, from where [`Ledger::restore`] takes them back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ledger {
-    entries: BTreeMap<VersionNumber, Entry>,
+    /// Boxed, since a map has room for eleven from the first one on.
+    entries: BTreeMap<VersionNumber, Box<Entry>>,
     active: Option<VersionNumber>,
     activations: VecDeque<(EventTime, VersionNumber)>,
     revision: u64,
@@ -76,7 +77,7 @@ impl Ledger {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<Version>, &Entry)> {
-        self.entries.iter().filter_map(|(n, entry)| Some((self.versions.get(n)?, entry)))
+        self.entries.iter().filter_map(|(n, entry)| Some((self.versions.get(n)?, &**entry)))
     }
 
     /// Versions that wait for a decision; one at most, but while another is being introduced.
@@ -138,7 +139,7 @@ impl Ledger {
             created: at,
         };
         self.versions.insert(number, Arc::new(version));
-        self.entries.insert(number, Entry::new(State::Candidate));
+        self.entries.insert(number, Box::new(Entry::new(State::Candidate)));
         number
     }
 
@@ -156,7 +157,7 @@ impl Ledger {
         // Nobody remembers more of it than that somebody or something took it back.
         let taken_back = matches!(state, State::RolledBack { .. });
         let fate = if taken_back { Fate::Refused } else { Fate::Open };
-        self.entries.insert(number, Entry { fate, ..Entry::new(state) });
+        self.entries.insert(number, Box::new(Entry { fate, ..Entry::new(state) }));
         self.versions.insert(number, Arc::new(version));
     }
 

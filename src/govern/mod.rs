@@ -46,7 +46,7 @@ pub use event::{
 pub use fate::Fate;
 pub use guard::{GuardRules, Tunable, Violation, check, check_reason};
 pub use guidance::{Bullet, Guidance};
-pub use head::{LabelTally, Tally};
+pub use head::{Applied, Input, LabelTally, Tally};
 pub use piece::{Piece, UnknownPiece};
 pub use pieces::{AssembleError, Change, PieceBody, Pieces};
 pub use placeholders::Placeholders;

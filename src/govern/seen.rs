@@ -15,6 +15,9 @@ pub(super) struct Seen {
     noted: u64,
     /// All but the last are full.
     segments: Vec<Tracked<Vec<u64>>>,
+    /// Sixteen bits of each id, in the order of the segments: most ids that are looked for are not there, and these
+    /// tell so in a tenth of the time.
+    prints: Vec<u16>,
 }
 
 /// A stored segment that is not as long as the count of noted ids makes it.
@@ -44,7 +47,8 @@ impl Seen {
                 segments.push(Tracked::stored(ids));
             }
         }
-        Ok(Self { noted, segments })
+        let prints = segments.iter().flat_map(|ids| ids.iter().map(|id| print(*id))).collect();
+        Ok(Self { noted, segments, prints })
     }
 
     /// How many ids a segment holds once `noted` were noted.
@@ -65,9 +69,17 @@ impl Seen {
         self.holds(Digest::hash64(id.as_bytes()))
     }
 
-    /// Less than half a microsecond when full; an index would take more memory than the ring.
     fn holds(&self, hash: u64) -> bool {
-        self.segments.iter().any(|ids| ids.contains(&hash))
+        let is_there = |slot: usize| {
+            let ids = self.segments.get(slot / Self::SEGMENT);
+            ids.and_then(|ids| ids.get(slot % Self::SEGMENT)) == Some(&hash)
+        };
+        let print = print(hash);
+        let rows = (0..).step_by(ROW).zip(self.prints.chunks(ROW));
+        // All of a row at once, without looking where: that takes a few instructions.
+        let rows =
+            rows.filter(|(_, row)| row.iter().fold(false, |any, held| any | (*held == print)));
+        rows.flat_map(|(first, row)| first..first + row.len()).any(is_there)
     }
 
     /// Notes `id`; false if it was noted before.
@@ -87,6 +99,10 @@ impl Seen {
                 None => ids.push(hash),
             }
         }
+        match self.prints.get_mut(slot) {
+            Some(oldest) => *oldest = print(hash),
+            None => self.prints.push(print(hash)),
+        }
         self.noted += 1;
         true
     }
@@ -96,6 +112,15 @@ impl Seen {
         let segments = (0..).zip(&mut self.segments);
         segments.filter_map(|(segment, ids)| Some((segment, ids.take_change()?.as_slice())))
     }
+}
+
+/// Prints that are compared at once.
+const ROW: usize = 64;
+
+/// Any sixteen bits of a hash will do.
+#[expect(clippy::cast_possible_truncation, reason = "sixteen bits are wanted")]
+fn print(id: u64) -> u16 {
+    id as u16
 }
 
 #[cfg(test)]

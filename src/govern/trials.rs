@@ -69,7 +69,7 @@ impl Agent {
     }
 
     fn open_trial(&mut self, opening: &Opening<'_>) {
-        *self.trial = Some(Trial::open(opening));
+        *self.trial = Some(Box::new(Trial::open(opening)));
         self.pending.clear();
     }
 
@@ -87,7 +87,7 @@ impl Agent {
     }
 
     /// Ends whatever is under way; what becomes of the versions is the caller's affair.
-    pub(super) fn close_trial(&mut self) -> Option<Trial> {
+    pub(super) fn close_trial(&mut self) -> Option<Box<Trial>> {
         let trial = self.trial.is_some().then(|| self.trial.take()).flatten();
         self.pending.clear();
         trial
@@ -96,7 +96,7 @@ impl Agent {
     /// Ends a holdback, if one is under way, without word to subscribers.
     pub(super) fn end_holdback(&mut self, at: EventTime) -> Vec<Effect> {
         let holdback = self.trial.as_ref().filter(|trial| trial.kind == TrialKind::Holdback);
-        let Some(held) = holdback.map(Trial::second) else { return Vec::new() };
+        let Some(held) = holdback.map(|trial| trial.second()) else { return Vec::new() };
         self.close_trial();
         self.head.ledger.set(held, State::Superseded, at)
     }
@@ -311,6 +311,6 @@ impl Agent {
 }
 
 /// No trial, and nothing to be stored of it.
-pub(super) fn no_trial() -> (Tracked<Option<Trial>>, Pending) {
+pub(super) fn no_trial() -> (Tracked<Option<Box<Trial>>>, Pending) {
     (Tracked::stored(None), Pending::default())
 }
