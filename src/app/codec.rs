@@ -3,13 +3,20 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::AgentName;
+use crate::base::{AgentName, EventTime};
 use crate::consume::{NewRecord, Place, Record, Topic};
+use crate::decode::Run;
 use crate::decode::assembly::{TraceChange, TraceKey, TracePiece, UnknownTraceKey};
-use crate::govern::{Agent, Change, Effect, Event, Pieces, UnknownPiece};
+use crate::govern::{Agent, Change, Effect, Event, EventBody, Piece, Pieces, UnknownPiece};
 
 /// The first byte of every stored piece of state. A later layout gets another one.
 const STATE_FORMAT: u8 = 2;
+/// The same of a piece whose fields are told by their order.
+const DENSE_FORMAT: u8 = 3;
+/// The first byte of a run on `agent-events`.
+const RUN_FORMAT: u8 = 1;
+/// Room for most runs, so that few grow as they are written.
+const RUN_BYTES: usize = 512;
 /// An agent's whole state in one record.
 const UNRELEASED_FORMAT: u8 = 1;
 
@@ -57,8 +64,31 @@ pub(super) fn from_json<T: DeserializeOwned>(record: &Record) -> Result<T, Codec
     serde_json::from_slice(&record.value).map_err(|problem| unreadable(record, &problem))
 }
 
-pub(super) fn event(event: &Event) -> NewRecord {
-    json(Topic::AgentEvents, event.agent.as_str(), event)
+/// An event: runs, of which there are most, in MessagePack after a byte that no JSON begins with, all else as JSON.
+pub fn event(event: &Event) -> NewRecord {
+    match &event.body {
+        EventBody::Run(run) => self::run(run, event.at),
+        _ => json(Topic::AgentEvents, event.agent.as_str(), event),
+    }
+}
+
+#[expect(clippy::expect_used, reason = "MessagePack takes whatever serde derives")]
+fn run(run: &Run, at: EventTime) -> NewRecord {
+    let mut value = Vec::with_capacity(RUN_BYTES);
+    value.push(RUN_FORMAT);
+    (at, run).serialize(&mut rmp_serde::Serializer::new(&mut value)).expect("runs serialize");
+    NewRecord::new(Topic::AgentEvents, run.agent.as_str(), value)
+}
+
+/// Reads an event.
+///
+/// # Errors
+/// [`CodecError::Unreadable`].
+pub fn read_event(record: &Record) -> Result<Event, CodecError> {
+    let Some((&RUN_FORMAT, packed)) = record.value.split_first() else { return from_json(record) };
+    let (at, run): (EventTime, Run) =
+        rmp_serde::from_slice(packed).map_err(|problem| unreadable(record, &problem))?;
+    Ok(Event { agent: run.agent.clone(), at, body: EventBody::Run(run) })
 }
 
 /// The record that `effect` leaves on its topic.
@@ -85,11 +115,21 @@ pub fn state(agent: &mut Agent) -> Vec<NewRecord> {
 
 /// What a change of an agent's state writes: a piece, or the empty value that takes its key away.
 pub(super) fn change(agent: &AgentName, change: &Change<'_>) -> NewRecord {
-    let value = match change {
-        Change::Set(body) => packed(body),
-        Change::Gone(..) => Vec::new(),
+    let piece = change.piece();
+    let value = match (change, piece) {
+        (Change::Set(body), Piece::Pane(..)) => densely_packed(body),
+        (Change::Set(body), _) => packed(body),
+        (Change::Gone(..), _) => Vec::new(),
     };
-    NewRecord::new(Topic::AgentState, format!("{agent}{}", change.piece()), value)
+    NewRecord::new(Topic::AgentState, format!("{agent}{piece}"), value)
+}
+
+/// Without the names of fields, which were half of a pane.
+#[expect(clippy::expect_used, reason = "MessagePack takes whatever serde derives")]
+fn densely_packed(body: &impl Serialize) -> Vec<u8> {
+    let mut value = vec![DENSE_FORMAT];
+    body.serialize(&mut rmp_serde::Serializer::new(&mut value)).expect("states serialize");
+    value
 }
 
 #[expect(clippy::expect_used, reason = "MessagePack takes whatever serde derives")]
@@ -107,7 +147,7 @@ pub(super) fn piece(
     pieces: &mut Pieces,
 ) -> Result<(), CodecError> {
     let packed = match record.value.split_first() {
-        Some((&STATE_FORMAT, packed)) => packed,
+        Some((&(STATE_FORMAT | DENSE_FORMAT), packed)) => packed,
         Some((&UNRELEASED_FORMAT, _)) => {
             let Place { partition, offset } = record.place();
             let (topic, partition) = (partition.topic, partition.number);
@@ -209,7 +249,7 @@ mod tests {
             assert!(problem.contains(part), "{problem}");
         };
         check("triage", &[1, 0x80], "delete the data directory, or the topic");
-        check("triage", &[3, 0x80], "state format 3; was it written by a newer version?");
+        check("triage", &[9, 0x80], "state format 9; was it written by a newer version?");
         check("triage", &[], "no state");
         check("triage", &[2], "does not read back");
         check("triage", &[2, 0x80], "missing field");

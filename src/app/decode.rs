@@ -4,31 +4,38 @@ use super::codec;
 use super::otlp::{self, Items, Read};
 use super::role::{Context, RoleError, STEP_RECORDS};
 use crate::base::{EventTime, Metrics};
-use crate::consume::{LogError, NewRecord, Polled, Record, Topic};
+use crate::consume::{LogError, NewRecord, Polled, Record, Subscription, Topic};
 use crate::decode::otlp::Rules;
 use crate::decode::{
     Announcement, Feedback, Options, Outcome, Reason, Reject, Report, Run, decode, decode_feedback,
 };
 use crate::govern::{Command, Event, EventBody, Label, Started};
 
+/// Where producers place traces by agent, the last is the aggregate role's.
 const INPUTS: [Topic; 5] = [
-    Topic::AgentTraces,
     Topic::AgentFeedback,
     Topic::PromptCommands,
     Topic::OtlpSpans,
     Topic::OtlpLogs,
+    Topic::AgentTraces,
 ];
 
 /// Bytes of a record that its dead letter holds: at first all, and less each time that the log did not
 /// take it so.
 const MOST: [usize; 3] = [usize::MAX, 512 * 1024, 16 * 1024];
 
+pub(super) fn run(context: &Context) -> Result<(), RoleError> {
+    cutting(|most| consume(context, most))
+}
+
 /// What comes in may be larger than what the log takes from us, since it was compressed better or has
 /// more headers. That must stop nobody: the letter is then cut.
-pub(super) fn run(context: &Context) -> Result<(), RoleError> {
+pub(super) fn cutting(
+    mut role: impl FnMut(usize) -> Result<(), RoleError>,
+) -> Result<(), RoleError> {
     let mut result = Ok(());
     for most in MOST {
-        result = consume(context, most);
+        result = role(most);
         match &result {
             Err(RoleError::Log(problem @ LogError::TooLarge { .. })) => {
                 tracing::warn!(%problem, "tries again with dead letters cut");
@@ -40,7 +47,14 @@ pub(super) fn run(context: &Context) -> Result<(), RoleError> {
 }
 
 fn consume(context: &Context, most: usize) -> Result<(), RoleError> {
-    let mut consumer = context.join("decode", &INPUTS)?;
+    let inputs = INPUTS.split_last().map_or(&INPUTS[..0], |(_, rest)| rest);
+    let (topics, after) = if context.config.keyed_traces {
+        (inputs, None)
+    } else {
+        (INPUTS.as_slice(), Some((Topic::AgentTraces, "aggregate")))
+    };
+    let subscription = Subscription { group: "decode", topics, after, ..Subscription::default() };
+    let mut consumer = context.join_as("decode", &subscription)?;
     while let Some(polled) = consumer.next(STEP_RECORDS)? {
         // It keeps nothing from one record to the next, so it does not matter whose they are.
         let Polled::Records(records) = polled else { continue };
@@ -61,7 +75,7 @@ struct Made {
 }
 
 /// What was made of a record, for those who count.
-enum Kind {
+pub(super) enum Kind {
     Items(Items),
     Run(Outcome),
     Started,
@@ -71,7 +85,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn count(&self, metrics: &Metrics) {
+    pub(super) fn count(&self, metrics: &Metrics) {
         match self {
             Self::Run(of) => metrics.runs.with_label_values(&[of.name()]).inc(),
             Self::Started => metrics.runs_started.inc(),
@@ -101,18 +115,20 @@ fn step(record: &Record, most: usize, rules: &Rules, made: &mut Made) {
     for result in results {
         let (output, kind) = match result {
             Ok(event) => (codec::event(&event), kind(&event)),
-            Err(reject) => {
-                let Reject { reason, .. } = reject;
-                tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
-                (dead_letter(record, &reject, most), Kind::Letter(reason))
-            }
+            Err(reject) => refused(record, &reject, most),
         };
         made.outputs.push(output);
         made.kinds.push(kind);
     }
 }
 
-fn kind(event: &Event) -> Kind {
+/// The dead letter of a record.
+pub(super) fn refused(record: &Record, reject: &Reject, most: usize) -> (NewRecord, Kind) {
+    tracing::warn!(topic = %record.topic, offset = record.offset, %reject, "dead letter");
+    (dead_letter(record, reject, most), Kind::Letter(reject.reason))
+}
+
+pub(super) fn kind(event: &Event) -> Kind {
     match &event.body {
         EventBody::Run(run) => Kind::Run(run.outcome),
         EventBody::Started(_) => Kind::Started,
@@ -146,7 +162,8 @@ fn feedback(record: &Record, made: &mut Made) -> Vec<Result<Event, Reject>> {
     results
 }
 
-fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
+/// What a record of traces tells.
+pub(super) fn reports(record: &Record) -> Vec<Result<Event, Reject>> {
     let options = options(record);
     let decoded = decode(&record.value, &options).into_iter();
     decoded.map(|decoded| Ok(reported(decoded.result?, record.at))).collect()

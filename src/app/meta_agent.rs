@@ -303,7 +303,7 @@ impl MetaAgent {
 
     /// The agent's policy, with one window for the whole batch.
     fn policy(&self, name: &AgentName) -> Policy {
-        let mut policy = self.config.policy(name);
+        let mut policy = self.config.policy(name).clone();
         policy.windows.kind = WindowKind::Count { runs: u64::MAX };
         // Nobody says later how the runs of a batch turned out.
         policy.feedback = FeedbackSpec { wait: 0, max_waiting: 0, ..policy.feedback };

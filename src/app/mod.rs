@@ -12,19 +12,22 @@
 //!
 //! Each role is a loop on a thread of its own: poll, decide, commit in one atomic step. There is no
 //! channel between them: what passes from one to the next passes through the log, whose polls are
-//! bounded (512 records; 64 for publish, 4 for optimize).
+//! bounded (8192 records for decode, 1024 for aggregate, 64 for publish, 4 for optimize).
 
 mod aggregate;
 mod assemble;
 mod board;
 mod codec;
+mod counts;
 mod decode;
 mod housekeeping;
+mod keyed;
 mod known;
 mod meta_agent;
 mod optimize;
 mod orders;
 mod otlp;
+mod owned;
 mod parts;
 mod prompts;
 mod publish;
@@ -35,6 +38,7 @@ mod role;
 mod series;
 mod subscribe;
 mod supervise;
+mod unstored;
 mod views;
 
 use std::sync::Arc;
@@ -44,7 +48,9 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub use codec::{CodecError, effect as effect_record, state as state_records};
+pub use codec::{
+    CodecError, effect as effect_record, event as event_record, read_event, state as state_records,
+};
 pub use meta_agent::{
     AgentPreview, AgentReport, CycleError, CycleOptions, CycleReport, CycleStatus, MetaAgent,
 };

@@ -2,6 +2,8 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
 
 use super::codec;
 use super::role::RoleError;
@@ -9,14 +11,46 @@ use crate::base::AgentName;
 use crate::consume::{Log, Record, Share, Topic};
 use crate::govern::{Agent, Pieces, Version, VersionRecord};
 
+/// Agents by partition.
+type Restored = BTreeMap<i32, BTreeMap<AgentName, Agent>>;
+
+/// Parts of named partitions that are restored at a time: as many as there are cores, and no more than this.
+const MOST_AT_A_TIME: usize = 8;
+/// Parts that each of those does, so that not all that was read is held beside what was made of it.
+const ONE_AFTER_ANOTHER: usize = 2;
+
 /// The agents of `share`, by partition.
 ///
 /// # Errors
 /// If the log fails, or holds what this version cannot read.
-pub fn restore(
-    log: &dyn Log,
-    share: Share<'_>,
-) -> Result<BTreeMap<i32, BTreeMap<AgentName, Agent>>, RoleError> {
+pub fn restore(log: &dyn Log, share: Share<'_>) -> Result<Restored, RoleError> {
+    let Share::Of(numbers) = share else { return part(log, share) };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_A_TIME);
+    let parts = numbers.chunks(numbers.len().div_ceil(cores * ONE_AFTER_ANOTHER).max(1));
+    let parts = Mutex::new(parts);
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut restored = Restored::new();
+        while let Some(numbers) = next() {
+            restored.extend(part(log, Share::Of(numbers))?);
+        }
+        Ok(restored)
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores.min(numbers.len())).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all = all.and_then(|mut all: Restored| {
+                all.extend(other?);
+                Ok(all)
+            });
+        }
+        all
+    })
+}
+
+fn part(log: &dyn Log, share: Share<'_>) -> Result<Restored, RoleError> {
     // States first: whatever version one of them speaks of was committed no later than itself.
     let states = log.table(Topic::AgentState, share)?;
     let versions = log.table(Topic::PromptVersions, share)?;
@@ -30,7 +64,7 @@ pub fn restore(
 pub(super) fn assemble(
     states: impl IntoIterator<Item = impl Borrow<Record>>,
     versions: impl IntoIterator<Item = impl Borrow<Record>>,
-) -> Result<BTreeMap<i32, BTreeMap<AgentName, Agent>>, RoleError> {
+) -> Result<Restored, RoleError> {
     let mut contents: BTreeMap<AgentName, Vec<Version>> = BTreeMap::new();
     for record in versions {
         let record = record.borrow();
@@ -44,7 +78,7 @@ pub(super) fn assemble(
         let pieces = stored.entry((record.partition, name.clone())).or_default();
         codec::piece(&name, record, pieces)?;
     }
-    let mut agents: BTreeMap<i32, BTreeMap<AgentName, Agent>> = BTreeMap::new();
+    let mut agents = Restored::new();
     for ((partition, name), pieces) in stored {
         let agent = Agent::assemble(name.clone(), pieces)
             .map_err(|problem| RoleError::State { agent: name.to_string(), problem })?;

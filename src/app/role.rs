@@ -10,7 +10,9 @@ use super::codec::CodecError;
 use super::series::seconds;
 use crate::base::{Clock, EventTime, Metrics};
 use crate::config::Config;
-use crate::consume::{Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Topic};
+use crate::consume::{
+    Consumer, Log, LogError, NewRecord, Partition, Place, Polled, Reached, Subscription, Topic,
+};
 use crate::govern::AssembleError;
 use crate::hygiene::BadRule;
 use crate::publish::PublishError;
@@ -92,7 +94,15 @@ pub enum RoleError {
 
 impl Context {
     pub(super) fn join(&self, role: &'static str, topics: &[Topic]) -> Result<Member, LogError> {
-        let consumer = self.log.subscribe(role, topics)?;
+        self.join_as(role, &Subscription { group: role, topics, ..Subscription::default() })
+    }
+
+    pub(super) fn join_as(
+        &self,
+        role: &'static str,
+        subscription: &Subscription<'_>,
+    ) -> Result<Member, LogError> {
+        let consumer = self.log.join(subscription)?;
         let now = Instant::now();
         let context = self.clone();
         Ok(Member {
@@ -225,6 +235,20 @@ impl Member {
         self.timed(outputs, |consumer, outputs| consumer.commit(outputs))
     }
 
+    /// How far the records reach that were polled so far.
+    pub(super) fn reached(&self) -> Reached {
+        self.consumer.reached()
+    }
+
+    /// The atomic step for what was polled before `reached` was told.
+    pub(super) fn commit_until(
+        &mut self,
+        reached: &Reached,
+        outputs: Vec<NewRecord>,
+    ) -> Result<(), LogError> {
+        self.timed(outputs, |consumer, outputs| consumer.commit_until(reached, outputs))
+    }
+
     /// The atomic step for some of what was polled.
     pub(super) fn commit_these(
         &mut self,
@@ -266,6 +290,11 @@ impl Member {
     /// The span of what was polled and is not committed yet.
     pub(super) fn step(&self) -> Option<tracing::span::Id> {
         self.step.as_ref().and_then(Span::id)
+    }
+
+    /// The partition of `topic` that records with this key belong in.
+    pub(super) fn home(&self, topic: Topic, key: &str) -> Result<Partition, LogError> {
+        self.consumer.home(topic, key)
     }
 
     /// Whether records of `topic` with this key come to this member now.

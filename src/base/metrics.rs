@@ -46,6 +46,9 @@ pub struct Metrics {
     pub runs: IntCounterVec,
     /// `whetstone_runs_started_total`: runs announced when they began, each as often as it was announced.
     pub runs_started: IntCounter,
+    /// `whetstone_traces_passed_on_total`: traces that the aggregate role read, since traces are keyed by agent, and
+    /// that were not where their agent is.
+    pub traces_passed_on: IntCounter,
     /// `whetstone_spans_left_total{result}`: spans that are in no run: duplicate, unclaimed (nothing to do
     /// with an agent), given_up.
     pub spans_left: IntCounterVec,
@@ -146,6 +149,11 @@ impl Metrics {
             "Runs announced when they began, each as often as it was announced.",
         )?;
         registry.register(Box::new(runs_started.clone()))?;
+        let traces_passed_on = IntCounter::new(
+            "whetstone_traces_passed_on_total",
+            "Traces that were not in their agent's partition though they are keyed by agent.",
+        )?;
+        registry.register(Box::new(traces_passed_on.clone()))?;
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -255,6 +263,7 @@ impl Metrics {
             )?,
             runs: counter("whetstone_runs_total", "Runs decoded, by outcome.", "outcome")?,
             runs_started,
+            traces_passed_on,
             spans_left: counter(
                 "whetstone_spans_left_total",
                 "Spans that are in no run, by what became of them.",

@@ -39,7 +39,7 @@ pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     };
     let (baseline, candidate) = (read(&args.baseline)?, read(&args.candidate)?);
     let policy = env.config.policy(&args.agent);
-    let replay = replay(&args.agent, &policy, (&baseline, &candidate)).map_err(Failure::failed)?;
+    let replay = replay(&args.agent, policy, (&baseline, &candidate)).map_err(Failure::failed)?;
     if env.output.json { json(&replay, env) } else { print(&replay, env) }
 }
 

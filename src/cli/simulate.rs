@@ -43,7 +43,7 @@ fn scenario(name: &str) -> Result<Scenario, String> {
 
 pub(super) fn main(args: &Args, env: &Env) -> Result<(), Failure> {
     let agent: AgentName = "simulated".parse().map_err(Failure::failed)?;
-    let spec = env.config.policy(&agent).trial;
+    let spec = env.config.policy(&agent).trial.clone();
     let chosen =
         if args.scenario.is_empty() { scenarios().to_vec() } else { args.scenario.clone() };
     let bar =

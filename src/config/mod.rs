@@ -81,6 +81,9 @@ pub struct Config {
     pub redaction: RedactionRules,
     /// What is made of OpenTelemetry's spans.
     pub otel: Otel,
+    /// Whether producers place traces by agent, so that an agent's owner may read them itself. Never on the embedded
+    /// log, which has nothing to gain.
+    pub keyed_traces: bool,
     /// Where the spans of our own work go, if anywhere.
     pub telemetry: Option<Telemetry>,
     policy: Policy,
@@ -282,8 +285,8 @@ impl Config {
     }
 
     /// The rules of one agent: its own where it has any, otherwise those of all.
-    pub fn policy(&self, agent: &AgentName) -> Policy {
-        self.agents.get(agent).unwrap_or(&self.policy).clone()
+    pub fn policy(&self, agent: &AgentName) -> &Policy {
+        self.agents.get(agent).unwrap_or(&self.policy)
     }
 }
 
@@ -356,6 +359,6 @@ mod tests {
     #[test]
     fn the_defaults_of_one_agent_are_the_machines_own() {
         let agent = "any".parse().unwrap();
-        assert_eq!(Config::default().policy(&agent), Policy::default());
+        assert_eq!(*Config::default().policy(&agent), Policy::default());
     }
 }

@@ -44,6 +44,7 @@ pub(super) struct RawKafka {
     pub(super) create_topics: bool,
     pub(super) partitions: u64,
     pub(super) replication_factor: u64,
+    pub(super) traces_keyed_by_agent: bool,
     pub(super) security: RawKafkaSecurity,
     #[serde(default)]
     pub(super) properties: BTreeMap<String, String>,

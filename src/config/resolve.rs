@@ -31,6 +31,7 @@ pub(super) fn resolve(
     let mut checks = Checks::default();
     let agents = agents(&raw.policy, raw.agents, &mut checks);
     let data_dir = PathBuf::from(checks.text("data_dir", raw.data_dir));
+    let keyed_traces = raw.log.kind == "kafka" && raw.kafka.traces_keyed_by_agent;
     let log = match raw.log.kind.as_str() {
         "kafka" => kafka::resolve(raw.kafka, &data_dir, environment, &mut checks),
         "embedded" => Log::Embedded,
@@ -50,6 +51,7 @@ pub(super) fn resolve(
         proposals: proposals(raw.proposals, &mut checks),
         gate: gate::resolve(&raw.gate, environment, &mut checks),
         redaction: redaction(raw.redaction, &mut checks),
+        keyed_traces,
         otel: otel::resolve(&raw.otel, &mut checks),
         telemetry: telemetry::resolve(&raw.telemetry, environment, &mut checks),
         policy: policy::resolve(raw.policy, &mut checks),

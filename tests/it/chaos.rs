@@ -4,7 +4,8 @@
 //! without a gap, and the git repo holds what the topic holds.
 //!
 //! `WHETSTONE_TEST_CHAOS_SECONDS` says for how long (120 if not set), `WHETSTONE_TEST_SEED` replays the
-//! choices of a run.
+//! choices of a run. Where that is odd, agents' owners read traces themselves; which by their keys come anywhere, so
+//! that one in a few is where its agent is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use whetstone::app::agent_views;
+use whetstone::app::{agent_views, read_event};
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::consume::{KafkaLog, KafkaSettings, Log, NewRecord, Topic};
 use whetstone::govern::{AgentView, Content, Event, EventBody, Request, VersionRecord};
@@ -97,6 +98,8 @@ pub(crate) struct World {
     dir: tempfile::TempDir,
     kafka: Kafka,
     prefix: String,
+    /// Whether agents' owners read traces themselves.
+    keyed: bool,
 }
 
 impl World {
@@ -118,7 +121,8 @@ impl World {
             run_in(&origin, "git", arguments);
         }
         run_in(dir.path(), "git", &["clone", "--quiet", "--bare", "origin", "origin.git"]);
-        Some(Self { dir, kafka, prefix: format!("{name}{:06x}.", fastrand::u32(..1 << 24)) })
+        let prefix = format!("{name}{:06x}.", fastrand::u32(..1 << 24));
+        Some(Self { dir, kafka, prefix, keyed: false })
     }
 
     pub(crate) fn log(&self) -> KafkaLog {
@@ -165,6 +169,7 @@ impl World {
             "llm.enabled=false".to_owned(),
             "min_traces=60".to_owned(),
             "cooldown=0s".to_owned(),
+            format!("kafka.traces_keyed_by_agent={}", self.keyed),
         ] {
             command.args(["--set", &setting]);
         }
@@ -306,7 +311,8 @@ fn whatever_fails_nothing_is_lost_or_repeated() {
     let seed = setting("WHETSTONE_TEST_SEED", fastrand::u64(..));
     eprintln!("{seconds} s of chaos; replay its choices with WHETSTONE_TEST_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let Some(world) = World::new("chaos", module_path!()) else { return };
+    let Some(mut world) = World::new("chaos", module_path!()) else { return };
+    world.keyed = seed % 2 == 1;
     let log = world.log();
     log.create_topics().unwrap();
     let mut instances: Vec<_> = (0..INSTANCES).map(|number| world.instance(number)).collect();
@@ -391,7 +397,7 @@ fn check(world: &World, log: &KafkaLog, sent: &Sent) -> f64 {
         let active = view.versions.iter().filter(|version| version.state == "active").count();
         assert_eq!(active, 1, "{agent}");
     }
-    check_events(log, sent);
+    check_events(world, log, sent);
     let answered = check_requests(log);
     let versions: BTreeSet<_> = views
         .iter()
@@ -403,17 +409,22 @@ fn check(world: &World, log: &KafkaLog, sent: &Sent) -> f64 {
 }
 
 /// Each run is one event, at least and, but for what was sent again, at most.
-fn check_events(log: &KafkaLog, sent: &Sent) {
+fn check_events(world: &World, log: &KafkaLog, sent: &Sent) {
     let mut runs: BTreeMap<String, u64> = BTreeMap::new();
     for record in read(log, Topic::AgentEvents) {
-        let event: Event = serde_json::from_slice(&record.value).unwrap();
+        let event: Event = read_event(&record).unwrap();
         if let EventBody::Run(run) = event.body {
             *runs.entry(run.trace_id).or_default() += 1;
         }
     }
     let distinct = runs.len() as u64;
     let all: u64 = runs.values().sum();
-    assert_eq!(distinct, sent.runs.values().sum::<u64>(), "every run is an event");
+    let expected = sent.runs.values().sum::<u64>();
+    if world.keyed {
+        assert!(0 < distinct && distinct < expected, "{distinct} of {expected} were passed on");
+    } else {
+        assert_eq!(distinct, expected, "every run is an event");
+    }
     assert!(all - distinct <= sent.again, "{} events too many", all - distinct);
     assert_eq!(table(log, Topic::DeadLetters), []);
     assert_eq!(read(log, Topic::DeadLetters), []);
@@ -427,7 +438,7 @@ fn check_requests(log: &KafkaLog) -> usize {
         assert_eq!(requests.insert(request.id.clone(), 0), None, "{} twice", request.id);
     }
     for record in read(log, Topic::AgentEvents) {
-        let event: Event = serde_json::from_slice(&record.value).unwrap();
+        let event: Event = read_event(&record).unwrap();
         if let EventBody::Proposal(proposal) = event.body {
             *requests.get_mut(&proposal.request).unwrap() += 1;
         }

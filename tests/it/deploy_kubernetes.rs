@@ -283,7 +283,9 @@ fn instances_are_scaled_by_the_lag_of_groups_that_there_are() {
         let group = metadata["consumerGroup"].as_str().unwrap();
         let role = group.strip_prefix(&format!("{}whetstone-", settings.prefix)).unwrap();
         let source = crate::deploy::read(&format!("src/app/{role}.rs"));
-        assert!(source.contains(&format!(".join(\"{role}\"")), "there is no group {group}");
+        let joins = [format!(".join(\"{role}\""), format!("group: \"{role}\"")];
+        let joined = joins.iter().any(|join| source.contains(join));
+        assert!(joined, "there is no group {group}");
         let topic = metadata["topic"].as_str().unwrap();
         assert!(Topic::named(topic).is_some(), "there is no topic {topic}");
     }

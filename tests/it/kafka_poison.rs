@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use whetstone::base::{EventTime, Metrics};
 use whetstone::consume::{
-    Consumer, Follower, KafkaLog, Log, LogError, NewRecord, Record, Share, Start, Topic,
-    partition_of,
+    Consumer, Follower, KafkaLog, Log, LogError, NewRecord, Record, Share, Start, Subscription,
+    Topic, partition_of,
 };
 use whetstone::serve::{ApiError, Server, serve};
 
@@ -27,7 +27,7 @@ use crate::server::Place;
 
 const MB: usize = 1024 * 1024;
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
@@ -36,12 +36,12 @@ fn place(partitions: u32) -> Option<Place> {
     Place::on_new_topics(&["kafka.create_topics=true", &partitions], module_path!())
 }
 
-fn run(id: &str) -> Value {
+pub(crate) fn run(id: &str) -> Value {
     json!({"agent": "sim-triage", "trace_id": id, "start": 1_770_000_000, "end": 1_770_000_009, "outcome": "success"})
 }
 
 /// Somebody else's producer.
-fn producer(properties: &[(&str, &str)]) -> BaseProducer {
+pub(crate) fn producer(properties: &[(&str, &str)]) -> BaseProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &broker("").unwrap().address);
     config.set("message.max.bytes", "100000000");
@@ -51,25 +51,25 @@ fn producer(properties: &[(&str, &str)]) -> BaseProducer {
     config.create().unwrap()
 }
 
-fn traces(place: &Place) -> String {
+pub(crate) fn traces(place: &Place) -> String {
     format!("{}agent-traces", place.kafka().prefix)
 }
 
-fn flush(producer: &BaseProducer) {
+pub(crate) fn flush(producer: &BaseProducer) {
     producer.flush(Duration::from_secs(30)).unwrap();
 }
 
-fn letters(place: &Place) -> Vec<Record> {
+pub(crate) fn letters(place: &Place) -> Vec<Record> {
     read(&KafkaLog::open(place.kafka()).unwrap(), Topic::DeadLetters)
 }
 
-fn header<'a>(record: &'a Record, name: &str) -> &'a [u8] {
+pub(crate) fn header<'a>(record: &'a Record, name: &str) -> &'a [u8] {
     let found = record.headers.iter().find(|(found, _)| found == name);
     found.map(|(_, value)| value.as_slice()).unwrap_or_default()
 }
 
 /// Waits until so many runs are counted; none may be counted twice.
-async fn counted(place: &Place, runs: u64) {
+pub(crate) async fn counted(place: &Place, runs: u64) {
     let view = place
         .until("/api/agents/sim-triage", |view| view["runs"]["windowed"].as_u64() >= Some(runs))
         .await;
@@ -78,7 +78,7 @@ async fn counted(place: &Place, runs: u64) {
 }
 
 /// Waits until so many records could not be read.
-async fn refused(place: &Place, letters: u64) {
+pub(crate) async fn refused(place: &Place, letters: u64) {
     for _ in 0..3000 {
         let metrics = reqwest::get(place.url("/metrics")).await.unwrap().text().await.unwrap();
         let counts =
@@ -335,7 +335,7 @@ impl Log for Failing {
         Err(self.0())
     }
 
-    fn subscribe(&self, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+    fn join(&self, _: &Subscription<'_>) -> Result<Box<dyn Consumer>, LogError> {
         Err(self.0())
     }
 

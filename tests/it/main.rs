@@ -32,6 +32,7 @@ mod kafka_members;
 mod kafka_poison;
 mod kafka_secure;
 mod kafka_topics;
+mod keyed;
 mod killed;
 mod labels;
 mod lines;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use whetstone::app::read_event;
 use whetstone::base::SystemClock;
 use whetstone::consume::{EmbeddedLog, Log, NewRecord, Record, Topic};
 use whetstone::decode::{Outcome, Run};
@@ -77,7 +78,7 @@ fn calls() -> [Value; 3] {
 
 fn runs(records: &[Record]) -> Vec<Run> {
     let run = |record: &Record| {
-        let event: Event = serde_json::from_slice(&record.value).unwrap();
+        let event: Event = read_event(record).unwrap();
         if let EventBody::Run(run) = event.body { Some(run) } else { None }
     };
     records.iter().filter_map(run).collect()
@@ -121,7 +122,7 @@ async fn killed_in_between(place: &Place, log: &dyn Log) {
     place.until("/api/agents", |agents| has_agent(agents, "second")).await;
     let events = read(log, Topic::AgentEvents);
     let labels = events.iter().filter(|record| {
-        let event: Event = serde_json::from_slice(&record.value).unwrap();
+        let event: Event = read_event(record).unwrap();
         matches!(event.body, EventBody::Label(label) if label.outcome == Outcome::Failure
             && label.trace_id == format!("{TRACE}-{:016x}", 2))
     });

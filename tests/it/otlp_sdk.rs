@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use whetstone::app::read_event;
 use whetstone::base::SystemClock;
 use whetstone::consume::{EmbeddedLog, Log, Start, Topic};
 use whetstone::decode::otlp::{Batch, Role, Span};
@@ -121,7 +122,7 @@ fn runs(log: &dyn Log, told: &Told) -> (BTreeMap<String, Run>, BTreeMap<String, 
     while !told.runs.iter().all(|run| is_there(run, &runs, &labels)) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{runs:#?}\n{labels:#?}");
         for record in follower.poll(1000, Duration::from_secs(1)).unwrap() {
-            let event: Event = serde_json::from_slice(&record.value).unwrap();
+            let event: Event = read_event(&record).unwrap();
             match event.body {
                 EventBody::Run(run) => {
                     let twice = runs.insert(run.trace_id.clone(), run);

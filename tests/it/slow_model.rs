@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
+use whetstone::app::read_event;
 use whetstone::base::{EventTime, VersionNumber};
 use whetstone::consume::Topic;
 use whetstone::decode::Trace;
-use whetstone::govern::{Content, Event, EventBody};
+use whetstone::govern::{Content, EventBody};
 use whetstone::simulate::simulated_agents;
 use wiremock::MockServer;
 
@@ -78,8 +79,7 @@ async fn calls(model: &MockServer) -> BTreeMap<Vec<u8>, usize> {
 
 fn proposals(on_kafka: &OnKafka) -> usize {
     let events = read(&on_kafka.log(), Topic::AgentEvents);
-    let event = |value: &[u8]| serde_json::from_slice::<Event>(value).unwrap();
-    let bodies = events.iter().map(|record| event(&record.value).body);
+    let bodies = events.iter().map(|record| read_event(record).unwrap().body);
     bodies.filter(|body| matches!(body, EventBody::Proposal(_))).count()
 }
 

@@ -1,6 +1,7 @@
 //! Runs that are announced when they begin: what is read, what is refused, and where they arrive.
 
 use serde_json::{Value, json};
+use whetstone::app::read_event;
 use whetstone::consume::{EmbeddedLog, Topic};
 use whetstone::decode::{Announcement, Reason, Report, limits};
 use whetstone::govern::{Event, EventBody};
@@ -122,7 +123,7 @@ fn the_schema_says_of_a_start_what_the_decoder_takes() {
 fn events(place: &Place) -> Vec<Event> {
     let log = EmbeddedLog::open_read_only(&place.dir.path().join("data")).unwrap();
     let records = read(&log, Topic::AgentEvents);
-    records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
+    records.iter().map(|record| read_event(record).unwrap()).collect()
 }
 
 #[test]
