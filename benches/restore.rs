@@ -1,20 +1,24 @@
-//! How long it takes to restore the state of many agents from a real broker.
+//! How long it takes to restore the state of many agents from a real broker, and what they take of memory.
 //!
 //! `cargo bench --bench restore` starts the broker of `deploy/dev/kafka`, writes the state of 100,000
-//! simulated agents (`AGENTS=…` for another number; `RUNS=…` for more than 5 runs each), and restores
-//! it as an owner of all partitions does. What is printed is measured, on the machine it runs on; the
-//! broker shares it.
+//! simulated agents (`AGENTS=…` for other numbers, e.g. `AGENTS=1000,10000,1000000`; `RUNS=…` for more than 5 runs
+//! each), and restores it as an owner of all partitions does. What is printed is measured, on the machine it runs on;
+//! the broker shares it. Memory is what the process grew by, with Whetstone's allocator, and with what reading left
+//! unused.
 
 use std::io::Write as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use whetstone::app::{restore, state_records};
 use whetstone::base::{AgentName, EventTime, VersionNumber};
-use whetstone::consume::{KafkaLog, KafkaSettings, Log as _, Share, Topic};
+use whetstone::consume::{KafkaLog, KafkaSettings, Log as _, Share};
 use whetstone::decode::{Run, Trace};
 use whetstone::govern::{Agent, CommandKind, Content, Effect, Event, EventBody, Policy};
 use whetstone::simulate::simulated_agents;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -36,11 +40,22 @@ fn kafka(arguments: &[&str]) -> Result<String, Failure> {
 }
 
 fn main() -> Result<(), Failure> {
-    kafka(&["clean"])?;
-    let address = kafka(&["start"])?;
-    let result = run(&address);
-    kafka(&["clean"])?;
-    result
+    let agents = std::env::var("AGENTS").unwrap_or_else(|_| "100000".to_owned());
+    for agents in agents.split(',') {
+        kafka(&["clean"])?;
+        let address = kafka(&["start"])?;
+        let result = run(&address, agents.parse()?);
+        kafka(&["clean"])?;
+        result?;
+    }
+    Ok(())
+}
+
+/// Bytes of memory that this process has now.
+fn resident() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
 }
 
 /// An agent with a version and some runs, and the records that its life left on the tables.
@@ -80,8 +95,8 @@ fn agent(
     Ok(records)
 }
 
-fn run(address: &str) -> Result<(), Failure> {
-    let (agents, runs) = (setting("AGENTS", 100_000), setting("RUNS", 5));
+fn run(address: &str, agents: u64) -> Result<(), Failure> {
+    let runs = setting("RUNS", 5);
     let dir = tempfile::tempdir()?;
     let log = KafkaLog::open(KafkaSettings::new(address, dir.path()))?;
     log.create_topics()?;
@@ -104,25 +119,18 @@ fn run(address: &str) -> Result<(), Failure> {
         "written:  {agents} agents of {runs} runs, {records} records, {megabytes:.1} MB, {:.1} s",
         begun.elapsed().as_secs_f64()
     )?;
-    let seconds = |time: Duration| time.as_secs_f64();
-    let begun = Instant::now();
-    let states = log.table(Topic::AgentState, Share::All)?.len();
-    let versions = log.table(Topic::PromptVersions, Share::All)?.len();
-    let read = seconds(begun.elapsed());
-    writeln!(
-        out,
-        "read:     {states} + {versions} records, {read:.2} s, {:.1} MB/s",
-        megabytes / read
-    )?;
-    let begun = Instant::now();
-    let restored = restore(&log, Share::All)?;
-    let took = seconds(begun.elapsed());
+    let partitions: Vec<i32> = (0..KafkaSettings::new("", "").partitions).collect();
+    let (before, begun) = (resident()?, Instant::now());
+    let restored = restore(&log, Share::Of(&partitions))?;
+    let took = begun.elapsed().as_secs_f64();
     let count: usize = restored.values().map(std::collections::BTreeMap::len).sum();
     writeln!(
         out,
-        "restored: {count} agents, {took:.2} s, {:.1} MB/s, {:.0} agents/s",
+        "restored: {count} agents, {took:.2} s, {:.1} MB/s, {:.0} agents/s, {:.0} bytes of state and {:.0} of memory each",
         megabytes / took,
-        count as f64 / took
+        count as f64 / took,
+        bytes as f64 / agents as f64,
+        resident()?.saturating_sub(before) as f64 / agents as f64,
     )?;
     if u64::try_from(count)? != agents {
         return Err(format!("{count} of {agents} agents came back").into());

@@ -27,7 +27,10 @@ pub(crate) struct Options {
     /// Rounds; in each, every contender has its turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
-    /// How often the others commit, in milliseconds. Whetstone commits each step.
+    /// Instances of Whetstone that share the work.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=12))]
+    pub(crate) instances: u32,
+    /// How often the others commit, in milliseconds. Whetstone has a pace of its own.
     #[arg(long, default_value_t = 100)]
     pub(crate) commit_ms: u32,
     /// Where Kafka Streams keeps its windows.

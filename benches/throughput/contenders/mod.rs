@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Ceiling,
     /// Whetstone, from agent-traces to the windows on agent-state.
     Whetstone,
+    /// The same where producers place traces by agent, which spares it agent-events.
+    WhetstoneKeyed,
     /// Kafka Streams, which places traces by agent itself, as Whetstone does.
     Streams,
     /// The same where producers' keys are trusted, which spares it a topic.
@@ -36,9 +38,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Ceiling,
         Self::Whetstone,
+        Self::WhetstoneKeyed,
         Self::Streams,
         Self::StreamsKeyed,
         Self::Quix,
@@ -49,6 +52,7 @@ impl Kind {
         match self {
             Self::Ceiling => "ceiling",
             Self::Whetstone => "whetstone",
+            Self::WhetstoneKeyed => "whetstone-keyed",
             Self::Streams => "streams",
             Self::StreamsKeyed => "streams-keyed",
             Self::Quix => "quix",
@@ -119,7 +123,7 @@ impl Kind {
     /// Why it cannot be had here.
     pub(crate) fn prepare(self) -> Result<()> {
         match self {
-            Self::Ceiling | Self::Whetstone => Ok(()),
+            Self::Ceiling | Self::Whetstone | Self::WhetstoneKeyed => Ok(()),
             Self::Streams | Self::StreamsKeyed => streams::build(),
             Self::Quix | Self::Bytewax => install_python(),
         }
@@ -128,7 +132,8 @@ impl Kind {
     pub(crate) fn plan(self, turn: &Turn<'_>) -> Result<Plan> {
         match self {
             Self::Ceiling => ceiling::plan(turn),
-            Self::Whetstone => whetstone::plan(turn),
+            Self::Whetstone => whetstone::plan(turn, false),
+            Self::WhetstoneKeyed => whetstone::plan(turn, true),
             Self::Streams => streams::plan(turn, false),
             Self::StreamsKeyed => streams::plan(turn, true),
             Self::Quix => quix::plan(turn),
