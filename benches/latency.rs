@@ -6,6 +6,8 @@
 //! themselves. What is printed is measured, on the machine it runs on, from the append's return to the record's arrival
 //! at a reader; broker, server and load share it.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -18,27 +20,10 @@ use whetstone::decode::Trace;
 use whetstone::govern::{CommandKind, Content};
 use whetstone::simulate::simulated_agents;
 
-type Failure = Box<dyn std::error::Error>;
+use common::{Failure, kafka, setting};
 
 const NEEDED: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn kafka(arguments: &[&str]) -> Result<String, Failure> {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let output = Command::new(format!("{root}/deploy/dev/kafka"))
-        .args(arguments)
-        .args(["--dir", &format!("{root}/target/kafka-bench")])
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    let output = String::from_utf8(output.stdout)?;
-    Ok(output.lines().last().unwrap_or_default().to_owned())
-}
 
 fn main() -> Result<(), Failure> {
     kafka(&["clean"])?;

@@ -6,8 +6,9 @@
 //! the broker shares it. Memory is what the process grew by, with Whetstone's allocator, and with what reading left
 //! unused.
 
+mod common;
+
 use std::io::Write as _;
-use std::process::Command;
 use std::time::Instant;
 
 use whetstone::app::{restore, state_records};
@@ -17,27 +18,10 @@ use whetstone::decode::{Run, Trace};
 use whetstone::govern::{Agent, CommandKind, Content, Effect, Event, EventBody, Policy};
 use whetstone::simulate::simulated_agents;
 
+use common::{Failure, kafka, setting};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-type Failure = Box<dyn std::error::Error>;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn kafka(arguments: &[&str]) -> Result<String, Failure> {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let output = Command::new(format!("{root}/deploy/dev/kafka"))
-        .args(arguments)
-        .args(["--dir", &format!("{root}/target/kafka-bench")])
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    let output = String::from_utf8(output.stdout)?;
-    Ok(output.lines().last().unwrap_or_default().to_owned())
-}
 
 fn main() -> Result<(), Failure> {
     let agents = std::env::var("AGENTS").unwrap_or_else(|_| "100000".to_owned());

@@ -97,8 +97,10 @@ impl<'a> Aggregate<'a> {
             Polled::Records(records) if records.is_empty() => self.store_all()?,
             Polled::Records(records) => self.step(begins, &records)?,
         }
-        let stale = self.unstored.since().is_some_and(|since| since.elapsed() > STALE);
-        if !self.is_stored() && (stale || Instant::now() >= self.due) {
+        if !self.is_stored() && Instant::now() >= self.due {
+            self.store()?;
+        }
+        while self.unstored.since().is_some_and(|since| since.elapsed() > STALE) {
             self.store()?;
         }
         Ok(())
@@ -248,7 +250,8 @@ impl<'a> Aggregate<'a> {
     fn check_ends(&mut self, partitions: &[Partition]) -> Result<(), LogError> {
         let reached = self.consumer.reached();
         for (partition, lag) in self.consumer.lag()? {
-            let Some(input) = Made::input(partition.topic) else { continue };
+            let input =
+                if partition.topic == Topic::AgentTraces { Input::Traces } else { Input::Events };
             let Some(at) = reached.of(partition).filter(|_| partitions.contains(&partition)) else {
                 continue;
             };

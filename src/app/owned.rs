@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::codec;
 use super::counts::Counts;
 use crate::base::AgentName;
-use crate::consume::{NewRecord, Partition, Topic};
+use crate::consume::{NewRecord, Partition};
 use crate::govern::{Agent, Effect, Event, Input, Policy, Standing};
 
 /// Agents by partition.
@@ -138,16 +138,5 @@ impl Owned {
         let agents = self.partitions.get_mut(&partition).into_iter().flat_map(HashMap::values_mut);
         let beyond = agents.filter(|held| held.agent.applied().of(input) > end);
         beyond.map(|held| held.agent.begin_anew(input)).count()
-    }
-}
-
-impl Made {
-    /// Which input a topic is, if it is one.
-    pub(super) fn input(topic: Topic) -> Option<Input> {
-        match topic {
-            Topic::AgentEvents => Some(Input::Events),
-            Topic::AgentTraces => Some(Input::Traces),
-            _ => None,
-        }
     }
 }

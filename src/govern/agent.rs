@@ -95,7 +95,11 @@ impl Agent {
     /// Notes that the event at `place` of `input` is to be applied now; false if it was before, and must not be
     /// again. Places rise, with gaps.
     pub fn comes(&mut self, input: Input, place: u64) -> bool {
-        self.head.applied.of(input) <= place && self.head.take(input, place)
+        let comes = self.head.applied.of(input) <= place;
+        if comes {
+            self.head.applied.set(input, place.saturating_add(1));
+        }
+        comes
     }
 
     /// How far the agent is in its inputs.
@@ -105,7 +109,7 @@ impl Agent {
 
     /// Forgets how far the agent is in `input`: for one that lost its records and counts from 0 again.
     pub fn begin_anew(&mut self, input: Input) {
-        self.head.begin_anew(input);
+        self.head.applied.set(input, 0);
     }
 
     /// Takes one event and returns what must leave. The only way the agent changes.

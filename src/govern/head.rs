@@ -57,27 +57,11 @@ impl Applied {
         }
     }
 
-    fn set(&mut self, input: Input, place: u64) {
+    pub(super) fn set(&mut self, input: Input, place: u64) {
         match input {
             Input::Events => self.events = place,
             Input::Traces => self.traces = place,
         }
-    }
-}
-
-impl Head {
-    /// Notes that the event at `place` of `input` is taken now; false if it was before.
-    pub(super) fn take(&mut self, input: Input, place: u64) -> bool {
-        let comes = place >= self.applied.of(input);
-        if comes {
-            self.applied.set(input, place.saturating_add(1));
-        }
-        comes
-    }
-
-    /// Forgets how far it is in `input`, which begins anew.
-    pub(super) fn begin_anew(&mut self, input: Input) {
-        self.applied.set(input, 0);
     }
 }
 
